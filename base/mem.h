@@ -1,0 +1,27 @@
+/* mem: every allocation of the project's own code goes through here.
+ *
+ * That gives one place to make the n-th allocation fail (mem_fail_at), which is how the tests
+ * prove that running out of memory loses one operation and never the process. */
+#ifndef BASE_MEM_H
+#define BASE_MEM_H
+
+#include <stddef.h>
+
+#include "base/text.h"
+
+/* As malloc, calloc, realloc, free; sizes of 0 give a unique pointer that must be freed. */
+void *mem_alloc(size_t size) __attribute__((malloc));
+void *mem_zalloc(size_t size) __attribute__((malloc));
+void *mem_realloc(void *p, size_t size);
+void mem_free(void *p);
+
+/* A NUL-terminated copy of s; the caller frees it. NULL when out of memory. */
+char *mem_copy(struct text s);
+
+/* The n-th allocation from now on (n >= 1) fails, once; 0 switches it off. For tests. */
+void mem_fail_at(long n);
+
+/* How many allocations were made since the last mem_fail_at(). For tests. */
+long mem_count(void);
+
+#endif

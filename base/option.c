@@ -1,0 +1,322 @@
+#include "base/option.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <getopt.h>
+#include <ini.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+
+/* getopt_long gives back these values for the three rows that every program has; those of a
+ * program's own rows start at ROW_BASE. */
+enum { VALUE_CONFIG = 256, VALUE_HELP, VALUE_VERSION, ROW_BASE };
+
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
+struct unit {
+    const char *suffix;
+    int64_t factor;
+};
+
+static const struct unit sizes[] = {
+    {"", 1}, {"K", 1024}, {"M", 1024 * 1024}, {"G", 1024 * 1024 * 1024},
+};
+static const struct unit durations[] = {
+    {"", 1000}, {"ms", 1}, {"s", 1000}, {"m", 60 * 1000}, {"h", 3600 * 1000}, {"d", 86400 * 1000},
+};
+static const struct unit plain[] = {{"", 1}};
+
+static bool
+parse_number(const char *s, const struct unit *units, size_t n_units, int64_t *value)
+{
+    size_t digits = strspn(s, "0123456789");
+    long long number;
+
+    if (!text_to_int64((struct text){s, digits}, &number))
+        return false;
+    for (size_t i = 0; i < n_units; i++)
+        if (strcmp(s + digits, units[i].suffix) == 0)
+            return !__builtin_mul_overflow(number, units[i].factor, value);
+    return false;
+}
+
+bool
+option_duration(const char *s, int64_t *ms)
+{
+    return parse_number(s, durations, COUNT_OF(durations), ms);
+}
+
+static bool
+parse_choice(const char *words, const char *s, int64_t *index)
+{
+    size_t n = strlen(s);
+
+    for (*index = 0; words; (*index)++) {
+        const char *bar = strchr(words, '|');
+
+        if (n > 0 && (bar ? (size_t)(bar - words) : strlen(words)) == n &&
+            strncmp(words, s, n) == 0)
+            return true;
+        words = bar ? bar + 1 : NULL;
+    }
+    return false;
+}
+
+static enum err
+bad_value(const struct option_row *row, const char *s, struct errbuf *eb)
+{
+    switch (row->kind) {
+    case OPTION_FLAG:
+        return err_set(eb, ERR_INVALID, "--%s: \"%s\" is neither on nor off", row->name, s);
+    case OPTION_CHOICE:
+        return err_set(eb, ERR_INVALID, "--%s: \"%s\" is none of %s", row->name, s, row->argument);
+    case OPTION_COUNT:
+        return err_set(eb, ERR_INVALID, "--%s: \"%s\" is not a whole number from %lld to %lld",
+                       row->name, s, (long long)row->min, (long long)row->max);
+    case OPTION_SIZE:
+        return err_set(eb, ERR_INVALID,
+                       "--%s: \"%s\" is not a number of bytes from %lld to %lld (suffixes K, M, G)",
+                       row->name, s, (long long)row->min, (long long)row->max);
+    case OPTION_DURATION:
+        return err_set(eb, ERR_INVALID,
+                       "--%s: \"%s\" is not a duration from %lld ms to %lld ms (suffixes ms, s, m, "
+                       "h, d)",
+                       row->name, s, (long long)row->min, (long long)row->max);
+    case OPTION_TEXT:
+        break;
+    }
+    return err_set(eb, ERR_INVALID, "--%s: \"%s\" is not understood", row->name, s);
+}
+
+static bool
+parse_value(const struct option_row *row, const char *s, int64_t *value)
+{
+    switch (row->kind) {
+    case OPTION_COUNT:
+        return parse_number(s, plain, COUNT_OF(plain), value);
+    case OPTION_SIZE:
+        return parse_number(s, sizes, COUNT_OF(sizes), value);
+    case OPTION_DURATION:
+        return parse_number(s, durations, COUNT_OF(durations), value);
+    case OPTION_CHOICE:
+        return parse_choice(row->argument, s, value);
+    case OPTION_FLAG:
+        return parse_choice("off|on", s, value);
+    case OPTION_TEXT:
+        break;
+    }
+    return false;
+}
+
+static enum err
+set_value(const struct option_row *row, void *settings, const char *s, struct errbuf *eb)
+{
+    char *member = (char *)settings + row->offset;
+    int64_t value;
+
+    if (row->kind == OPTION_TEXT) {
+        char *copy = mem_copy(text_of(s));
+
+        if (!copy)
+            return err_set(eb, ERR_NOMEM, "out of memory");
+        mem_free(*(char **)member);
+        *(char **)member = copy;
+        return ERR_OK;
+    }
+    if (!parse_value(row, s, &value))
+        return bad_value(row, s, eb);
+    if (row->kind == OPTION_FLAG) {
+        *(bool *)member = value != 0;
+        return ERR_OK;
+    }
+    if (row->kind != OPTION_CHOICE && (value < row->min || value > row->max))
+        return bad_value(row, s, eb);
+    *(int64_t *)member = value;
+    return ERR_OK;
+}
+
+static enum err
+set_defaults(const struct option_set *set, void *settings, struct errbuf *eb)
+{
+    for (size_t i = 0; i < set->n_rows; i++) {
+        const char *standard = set->rows[i].standard;
+
+        if (standard) {
+            enum err err = set_value(&set->rows[i], settings, standard, eb);
+
+            if (err != ERR_OK)
+                return err;
+        }
+    }
+    return ERR_OK;
+}
+
+/* What the INI reader's callback needs; the first error stays. */
+struct file_load {
+    const struct option_set *set;
+    void *settings;
+    enum err err;
+    struct errbuf why;
+};
+
+static int
+take_pair(void *user, const char *section, const char *name, const char *value)
+{
+    struct file_load *load = user;
+
+    if (strcmp(section, "all") != 0 && strcmp(section, load->set->program) != 0)
+        return 1;
+    for (size_t i = 0; i < load->set->n_rows; i++) {
+        const struct option_row *row = &load->set->rows[i];
+
+        if (strcmp(row->name, name) == 0) {
+            load->err = set_value(row, load->settings, value, &load->why);
+            return load->err == ERR_OK;
+        }
+    }
+    if (strcmp(section, "all") == 0) /* another program's setting */
+        return 1;
+    load->err = err_set(&load->why, ERR_INVALID, "\"%s\" is not a setting of %s", name,
+                        load->set->program);
+    return 0;
+}
+
+static enum err
+load_file(const struct option_set *set, void *settings, const char *path, struct errbuf *eb)
+{
+    struct file_load load = {.set = set, .settings = settings};
+    int line = ini_parse(path, take_pair, &load);
+
+    if (line == -1)
+        return err_set(eb, ERR_IO, "--config %s: %s", path, strerror(errno));
+    if (line == -2)
+        return err_set(eb, ERR_NOMEM, "out of memory");
+    if (line > 0)
+        return err_set(eb, ERR_INVALID, "%s:%d: %s", path, line,
+                       load.err != ERR_OK ? load.why.text : "neither [section] nor name = value");
+    return ERR_OK;
+}
+
+/* One walk over argv. Given only_config, it looks for --config, --help and --version and sets nothing
+ * else, because the file has to be read before the command line overrides it. */
+static enum err
+walk(const struct option_set *set, const struct option *table, void *settings, int argc,
+     char **argv, bool only_config, const char **config, enum option_outcome *outcome,
+     struct errbuf *eb)
+{
+    enum err err = ERR_OK;
+    int value;
+
+    optind = 0; /* glibc: start over, also with its own state */
+    opterr = 0;
+    while (err == ERR_OK && (value = getopt_long(argc, argv, "+:hV", table, NULL)) != -1) {
+        if (value == 'h' || value == VALUE_HELP)
+            *outcome = OPTION_HELP;
+        else if (value == 'V' || value == VALUE_VERSION)
+            *outcome = OPTION_VERSION;
+        else if (value == VALUE_CONFIG)
+            *config = optarg;
+        else if (value == ':')
+            err = err_set(eb, ERR_INVALID, "%s needs a value", argv[optind - 1]);
+        else if (value == '?')
+            err = err_set(eb, ERR_INVALID,
+                          "%s is not an option of %s, or does not take a value; see --help",
+                          argv[optind - 1], set->program);
+        else if (!only_config)
+            err = set_value(&set->rows[value - ROW_BASE], settings, optarg ? optarg : "on", eb);
+    }
+    return err;
+}
+
+static struct option *
+make_table(const struct option_set *set)
+{
+    struct option *table = mem_zalloc((set->n_rows + 4) * sizeof *table);
+
+    if (!table)
+        return NULL;
+    for (size_t i = 0; i < set->n_rows; i++) {
+        const struct option_row *row = &set->rows[i];
+
+        table[i] = (struct option){
+            row->name, row->kind == OPTION_FLAG ? optional_argument : required_argument, NULL,
+            ROW_BASE + (int)i};
+    }
+    table[set->n_rows] = (struct option){"config", required_argument, NULL, VALUE_CONFIG};
+    table[set->n_rows + 1] = (struct option){"help", no_argument, NULL, VALUE_HELP};
+    table[set->n_rows + 2] = (struct option){"version", no_argument, NULL, VALUE_VERSION};
+    return table;
+}
+
+enum err
+option_parse(const struct option_set *set, void *settings, int argc, char **argv, int *rest,
+             enum option_outcome *outcome, struct errbuf *eb)
+{
+    struct option *table = make_table(set);
+    const char *config = NULL;
+    enum err err;
+
+    *outcome = OPTION_RUN;
+    if (!table)
+        return err_set(eb, ERR_NOMEM, "out of memory");
+    err = walk(set, table, settings, argc, argv, true, &config, outcome, eb);
+    if (err == ERR_OK && *outcome == OPTION_RUN)
+        err = set_defaults(set, settings, eb);
+    if (err == ERR_OK && *outcome == OPTION_RUN && config)
+        err = load_file(set, settings, config, eb);
+    if (err == ERR_OK && *outcome == OPTION_RUN)
+        err = walk(set, table, settings, argc, argv, false, &config, outcome, eb);
+    *rest = optind;
+    mem_free(table);
+    if (err != ERR_OK)
+        option_finish(set, settings);
+    return err;
+}
+
+void
+option_finish(const struct option_set *set, void *settings)
+{
+    for (size_t i = 0; i < set->n_rows; i++) {
+        if (set->rows[i].kind == OPTION_TEXT) {
+            char **member = (char **)((char *)settings + set->rows[i].offset);
+
+            mem_free(*member);
+            *member = NULL;
+        }
+    }
+}
+
+static void
+print_row(FILE *out, const char *name, const char *argument, const char *help,
+          const char *standard)
+{
+    char left[64];
+
+    snprintf(left, sizeof left, "--%s%s%s", name, argument ? " " : "", argument ? argument : "");
+    fprintf(out, "  %-32s %s%s", left, strlen(left) > 32 ? "\n                                   " : "",
+            help);
+    if (standard)
+        fprintf(out, " (default: %s)", standard);
+    fputc('\n', out);
+}
+
+void
+option_help(const struct option_set *set, FILE *out)
+{
+    fprintf(out, "Usage: %s %s\n%s\n\nOptions:\n", set->program, set->usage, set->summary);
+    for (size_t i = 0; i < set->n_rows; i++) {
+        const struct option_row *row = &set->rows[i];
+
+        print_row(out, row->name, row->kind == OPTION_FLAG ? NULL : row->argument, row->help,
+                  row->kind == OPTION_FLAG ? NULL : row->standard);
+    }
+    print_row(out, "config", "FILE", "read settings from this INI file, sections [all] and this "
+                                     "program's name; the command line wins", NULL);
+    print_row(out, "help", NULL, "print this and exit", NULL);
+    print_row(out, "version", NULL, "print the version and exit", NULL);
+    if (set->epilogue)
+        fprintf(out, "\n%s\n", set->epilogue);
+}

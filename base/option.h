@@ -1,0 +1,63 @@
+/* option: settings as one table of rows per program.
+ *
+ * A program writes its settings once, in a .def file of OPTION(…) rows; the struct, the defaults,
+ * the parser, the range checks, --help and the test that holds the manual page against the code all
+ * come from these rows. Adding a setting is adding a row (and its paragraph in the manual page).
+ *
+ * Where a value comes from, strongest first: the command line, the INI file named with --config
+ * (sections [all] and [PROGRAM]; keys are the option names without "--"), the default. */
+#ifndef BASE_OPTION_H
+#define BASE_OPTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/err.h"
+
+enum option_kind {
+    OPTION_FLAG,     /* bool; on the command line present or =on/=off, in a file on or off */
+    OPTION_COUNT,    /* int64_t, a whole number */
+    OPTION_SIZE,     /* int64_t, bytes; suffixes K, M, G (powers of 1024) */
+    OPTION_DURATION, /* int64_t, milliseconds; suffixes ms, s, m, h, d; a bare number is seconds */
+    OPTION_TEXT,     /* char *, owned; NULL when there is no default */
+    OPTION_CHOICE,   /* int64_t, the index of one of the words in `argument`, separated by '|' */
+};
+
+struct option_row {
+    const char *name; /* without "--" */
+    enum option_kind kind;
+    size_t offset;        /* of the member in the program's settings struct */
+    const char *standard; /* the default as it would be typed; NULL = none */
+    int64_t min, max;     /* for COUNT, SIZE, DURATION */
+    const char *argument; /* what --help shows after the name; for CHOICE "a|b|c" */
+    const char *help;     /* one sentence, no full stop */
+};
+
+struct option_set {
+    const char *program;  /* "freshet-fcgi": INI section and texts */
+    const char *usage;    /* "[options] [INPUT]" */
+    const char *summary;  /* one line that says what the program does */
+    const char *epilogue; /* printed after the options; may be NULL */
+    const struct option_row *rows;
+    size_t n_rows;
+};
+
+enum option_outcome { OPTION_RUN, OPTION_HELP, OPTION_VERSION };
+
+/* Sets every member of *settings (zeroed before) from defaults, file and command line. *rest is the
+ * index in argv of the first argument that is no option. The rows "config", "help" and "version" are
+ * understood without being listed. After OPTION_HELP or OPTION_VERSION the caller prints and
+ * ends. ERR_INVALID names the option, the value and what is allowed. On error nothing needs freeing. */
+enum err option_parse(const struct option_set *set, void *settings, int argc, char **argv,
+                      int *rest, enum option_outcome *outcome, struct errbuf *eb);
+/* Frees the texts. */
+void option_finish(const struct option_set *set, void *settings);
+
+void option_help(const struct option_set *set, FILE *out);
+
+/* The value of a duration as option_parse reads it ("10m", "250ms", "15"); also used for queries. */
+bool option_duration(const char *s, int64_t *ms);
+
+#endif

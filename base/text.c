@@ -1,0 +1,72 @@
+#include "base/text.h"
+
+#include <stdint.h>
+
+int
+text_compare(struct text a, struct text b)
+{
+    size_t n = a.n < b.n ? a.n : b.n;
+    int order = n ? memcmp(a.p, b.p, n) : 0;
+
+    if (order != 0)
+        return order;
+    return (a.n > b.n) - (a.n < b.n);
+}
+
+/* The table of well-formed byte sequences is Unicode 15, table 3-7. */
+bool
+text_is_utf8(struct text s)
+{
+    const unsigned char *p = (const unsigned char *)s.p, *end = p + s.n;
+
+    while (p < end) {
+        unsigned char low = 0x80, high = 0xbf;
+        int more;
+
+        if (*p < 0x80) {
+            p++;
+            continue;
+        }
+        if (*p >= 0xc2 && *p <= 0xdf)
+            more = 1;
+        else if (*p >= 0xe0 && *p <= 0xef)
+            more = 2;
+        else if (*p >= 0xf0 && *p <= 0xf4)
+            more = 3;
+        else
+            return false;
+        if (*p == 0xe0)
+            low = 0xa0;
+        else if (*p == 0xed)
+            high = 0x9f;
+        else if (*p == 0xf0)
+            low = 0x90;
+        else if (*p == 0xf4)
+            high = 0x8f;
+        if (end - p <= more || p[1] < low || p[1] > high)
+            return false;
+        for (int i = 2; i <= more; i++)
+            if (p[i] < 0x80 || p[i] > 0xbf)
+                return false;
+        p += more + 1;
+    }
+    return true;
+}
+
+bool
+text_to_int64(struct text s, long long *value)
+{
+    long long v = 0;
+
+    if (s.n < 1 || s.n > 19)
+        return false;
+    for (size_t i = 0; i < s.n; i++) {
+        int digit = s.p[i] - '0';
+
+        if (digit < 0 || digit > 9 || v > (INT64_MAX - digit) / 10)
+            return false;
+        v = v * 10 + digit;
+    }
+    *value = v;
+    return true;
+}

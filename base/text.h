@@ -1,0 +1,48 @@
+/* text: a view of bytes that somebody else owns.
+ *
+ * p == NULL means "absent" (an SQL NULL, a missing parameter); p != NULL with n == 0 is the empty
+ * text. A view is not NUL-terminated unless its source says so. It lives as long as its source. */
+#ifndef BASE_TEXT_H
+#define BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+struct text {
+    const char *p;
+    size_t n;
+};
+
+#define TEXT_NONE ((struct text){NULL, 0})
+#define TEXT_LIT(s) ((struct text){(s), sizeof(s) - 1})
+
+/* A view of a NUL-terminated string; NULL gives TEXT_NONE. */
+static inline struct text
+text_of(const char *s)
+{
+    return (struct text){s, s ? strlen(s) : 0};
+}
+
+static inline bool
+text_equal(struct text a, struct text b)
+{
+    return a.n == b.n && (a.p == NULL) == (b.p == NULL) && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+static inline bool
+text_starts(struct text s, struct text prefix)
+{
+    return s.n >= prefix.n && (prefix.n == 0 || memcmp(s.p, prefix.p, prefix.n) == 0);
+}
+
+/* Byte order, a shorter text before a longer one with the same start. */
+int text_compare(struct text a, struct text b);
+
+/* True when the bytes are well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
+bool text_is_utf8(struct text s);
+
+/* A decimal number of 1..19 digits, no sign, no blanks, at most INT64_MAX. */
+bool text_to_int64(struct text s, long long *value);
+
+#endif

@@ -1,0 +1,115 @@
+/* store: the database. Everything that is SQL, and every sqlite3 call, is behind this header.
+ *
+ * A struct store is one connection with its prepared statements; it belongs to one thread at a
+ * time. Reading functions take a bounded page in a read transaction of their own that has ended
+ * when they return, so that no reader ever pins the WAL. sqlite3 codes do not leave: they become
+ * enum err, with the text in the errbuf (file name, what SQLite said, what to do). */
+#ifndef SQL_STORE_H
+#define SQL_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/text.h"
+#include "stream/event.h"
+#include "stream/subscription.h"
+
+struct store;
+
+enum { STORE_EPOCH_LENGTH = 4 };
+
+enum store_mode {
+    STORE_READ,  /* query_only; the file must exist and be ours */
+    STORE_WRITE, /* may append and prune */
+};
+
+enum store_sync { STORE_SYNC_FULL, STORE_SYNC_NORMAL };
+
+/* Makes a new database (schema, epoch). A file that is a freshet database already is left as it is
+ * and *existed is set; any other non-empty file is ERR_FOREIGN. */
+enum err store_create(const char *path, bool *existed, struct errbuf *eb);
+
+/* ERR_MISSING no such file, ERR_FOREIGN not a freshet database or made by a newer version. The
+ * path of the main database file is also where "-wal" is appended. */
+enum err store_open(struct store **store, const char *path, enum store_mode mode,
+                    enum store_sync sync, struct errbuf *eb);
+void store_close(struct store *s); /* NULL is allowed */
+
+/* STORE_EPOCH_LENGTH characters [0-9a-z], NUL-terminated; valid until store_close(). */
+const char *store_epoch(const struct store *s);
+
+/* Where the log stands. Invariant: pruned_through < oldest <= newest unless the table is empty. */
+struct store_marks {
+    int64_t oldest;         /* lowest id in the table; newest + 1 when it is empty */
+    int64_t newest;         /* highest id ever given, also when that row was pruned; 0 = none yet */
+    int64_t pruned_through; /* highest id ever deleted; 0 = none */
+};
+enum err store_marks(struct store *s, struct store_marks *m, struct errbuf *eb);
+
+/* PRAGMA data_version: changes after another connection's commit. A hint, never a proof. */
+enum err store_data_version(struct store *s, int64_t *version, struct errbuf *eb);
+
+/* Called once per event in id order; the event's texts are valid during the call only. Returning
+ * false says that this event was NOT taken and ends the page before it. */
+typedef bool store_sink(void *context, const struct event *e);
+
+struct store_query {
+    const struct subscription *filter; /* NULL = everything */
+    int64_t after;                     /* events with id > after */
+    uint32_t rows_max;                 /* at most so many events are handed to the sink */
+    uint32_t scan_max;                 /* at most so many rows are looked at */
+};
+
+struct store_page {
+    int64_t through; /* every matching event in (after, through] was handed to the sink; >= after */
+    bool end;        /* nothing beyond `through` was in the table: through >= marks.newest */
+    struct store_marks marks; /* read in the same transaction as the rows */
+};
+
+/* One page, oldest first. When after < marks.pruned_through the caller's position is gone: the
+ * page still reads the rows that are left after `after`; what to tell the client is the caller's
+ * business. Cost: one index seek for everything or for exact topics; a scan with the filter applied
+ * otherwise, so a page may be empty and not at the end. */
+enum err store_read(struct store *s, const struct store_query *q, store_sink *sink, void *context,
+                    struct store_page *page, struct errbuf *eb);
+
+/* The position before the last n matching events: reading after it gives exactly them (fewer when
+ * there are fewer). Looks at no more than scan_max rows, downwards from `before` (exclusive; 0 =
+ * from the newest). *found counts the matches met. When scan_max ended the search, *done is false
+ * and *position is the lowest id looked at: call again with before = that and n - found. */
+enum err store_last(struct store *s, const struct subscription *filter, int64_t before, uint32_t n,
+                    uint32_t scan_max, int64_t *position, uint32_t *found, bool *done,
+                    struct errbuf *eb);
+
+/* The position before the first event created at or after created_ms, by binary search over ids:
+ * exact while `created` does not decrease with id, which holds unless the clock was stepped. */
+enum err store_since(struct store *s, int64_t created_ms, int64_t *position, struct errbuf *eb);
+
+/* ---- writing; STORE_WRITE only ---- */
+
+/* One transaction at a time per store. ERR_BUSY when another writer held on for longer than the busy
+ * timeout, ERR_FULL disk full. After any error the transaction is rolled back. */
+enum err store_begin(struct store *s, struct errbuf *eb);
+enum err store_commit(struct store *s, struct errbuf *eb);
+void store_rollback(struct store *s);
+
+/* Inside a transaction. *id is the row's id; with a key that exists already, the id that the first
+ * one got, *repeated is set and nothing is written. The event must have passed event_check(). */
+enum err store_append(struct store *s, const struct event *e, int64_t *id, bool *repeated,
+                      struct errbuf *eb);
+
+/* Where an ingest source stands, an opaque text. Set inside a transaction, so that position and events
+ * are committed together. get: *position is a copy that the caller frees with mem_free(), NULL when
+ * the source is unknown. */
+enum err store_get_cursor(struct store *s, const char *source, char **position, struct errbuf *eb);
+enum err store_set_cursor(struct store *s, const char *source, const char *position,
+                          struct errbuf *eb);
+
+/* Deletes up to rows_max of the oldest events with id <= through (inside a transaction of its own);
+ * *deleted tells how many. Call again until it is 0. */
+enum err store_prune(struct store *s, int64_t through, uint32_t rows_max, uint32_t *deleted,
+                     struct errbuf *eb);
+
+#endif

@@ -1,0 +1,37 @@
+/* event: one row of the events table as a value, and the rules that it must obey.
+ *
+ * The same rules stand in sql/schema.sql as constraints, for rows that other programs insert;
+ * checking here gives our own programs a reason that names the member. */
+#ifndef STREAM_EVENT_H
+#define STREAM_EVENT_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/text.h"
+
+enum {
+    EVENT_TOPIC_MAX = 255,        /* bytes */
+    EVENT_TYPE_MAX = 255,         /* bytes */
+    EVENT_KEY_MAX = 255,          /* bytes */
+    EVENT_DATA_MAX = 1024 * 1024, /* bytes; the default of an option */
+};
+
+struct event {
+    int64_t id;         /* 0 until the table has given one */
+    int64_t created_ms; /* wall clock, since 1970; 0 = let the table say */
+    struct text topic;
+    struct text type; /* TEXT_NONE = "message" */
+    struct text data;
+    struct text key; /* TEXT_NONE = no idempotency key */
+};
+
+/* 1..EVENT_TOPIC_MAX bytes of UTF-8 without control characters (below 0x20 and 0x7f). */
+enum err event_check_topic(struct text topic, struct errbuf *eb);
+/* The same rule for types; a type must also not begin with "freshet:", which is kept for signals. */
+enum err event_check_type(struct text type, struct errbuf *eb);
+/* All members of an event that is to be appended: data is UTF-8 of at most data_max bytes and has
+ * no NUL; key, where present, is 1..EVENT_KEY_MAX bytes without NUL. ERR_INVALID with the reason. */
+enum err event_check(const struct event *e, size_t data_max, struct errbuf *eb);
+
+#endif

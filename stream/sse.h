@@ -1,0 +1,32 @@
+/* sse: the text/event-stream format (HTML Living Standard, section 9.2 "Server-sent events").
+ *
+ * Encoding is total: any data without NUL comes out of a browser's EventSource as it went in, but
+ * for CR and CRLF, which the format cannot carry and which arrive as LF. */
+#ifndef STREAM_SSE_H
+#define STREAM_SSE_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "stream/event.h"
+
+/* Event types with this prefix are the responder's own signals; they never carry an id. */
+#define SSE_SIGNAL_PREFIX "freshet:"
+
+/* The longest "<seq>-<epoch>" with its NUL. */
+enum { SSE_ID_SIZE = 32 };
+
+/* Appends one event as a block: id, event (when it has a type), data lines, blank line. epoch is
+ * NUL-terminated, of [0-9a-z]. */
+void sse_event(struct buf *out, const struct event *e, const char *epoch);
+
+/* Appends a signal: "event: freshet:NAME" with one line of data. */
+void sse_signal(struct buf *out, const char *name, struct text data);
+
+/* Appends "retry: MS" and a blank line. */
+void sse_retry(struct buf *out, int64_t retry_ms);
+
+/* Appends a comment block; text has no line ends. */
+void sse_comment(struct buf *out, struct text text);
+
+#endif

@@ -1,0 +1,180 @@
+#include "stream/subscription.h"
+
+#include <assert.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "stream/event.h"
+#include "stream/topic.h"
+
+void
+subscription_init(struct subscription *s)
+{
+    *s = (struct subscription){0};
+}
+
+static void
+free_list(struct text *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        mem_free((char *)list[i].p);
+    mem_free(list);
+}
+
+void
+subscription_finish(struct subscription *s)
+{
+    free_list(s->topics, s->n_topics);
+    free_list(s->types, s->n_types);
+    mem_free(s->key);
+    *s = (struct subscription){0};
+}
+
+static enum err
+add(struct text **list, size_t *n, struct text text)
+{
+    struct text *longer = mem_realloc(*list, (*n + 1) * sizeof **list);
+    char *copy;
+
+    if (!longer)
+        return ERR_NOMEM;
+    *list = longer;
+    copy = mem_copy(text);
+    if (!copy)
+        return ERR_NOMEM;
+    longer[(*n)++] = (struct text){copy, text.n};
+    return ERR_OK;
+}
+
+enum err
+subscription_add_topic(struct subscription *s, struct text pattern, struct errbuf *eb)
+{
+    enum err err;
+
+    assert(!s->key);
+    /* A prefix may be as long as a topic, and its '*' comes on top. */
+    if (pattern.n == EVENT_TOPIC_MAX + 1 && pattern.p[pattern.n - 1] == '*')
+        err = event_check_topic((struct text){pattern.p, pattern.n - 1}, eb);
+    else
+        err = event_check_topic(pattern, eb);
+    return err != ERR_OK ? err : add(&s->topics, &s->n_topics, pattern);
+}
+
+enum err
+subscription_add_type(struct subscription *s, struct text type, struct errbuf *eb)
+{
+    enum err err = event_check_type(type, eb);
+
+    assert(!s->key);
+    return err != ERR_OK ? err : add(&s->types, &s->n_types, type);
+}
+
+static int
+order(const void *a, const void *b)
+{
+    return text_compare(*(const struct text *)a, *(const struct text *)b);
+}
+
+static bool
+is_covered(const struct text *list, size_t n, struct text text, size_t self)
+{
+    for (size_t i = 0; i < n; i++)
+        if (i != self && topic_covers(list[i], text))
+            return true;
+    return false;
+}
+
+/* Sorted, so equal texts are neighbours and the wider of two patterns may stand anywhere. */
+static void
+canonical(struct text *list, size_t *n, bool patterns)
+{
+    size_t kept = 0;
+
+    if (*n == 0)
+        return;
+    qsort(list, *n, sizeof *list, order);
+    for (size_t i = 0; i < *n; i++) {
+        if (kept > 0 && text_equal(list[kept - 1], list[i]))
+            mem_free((char *)list[i].p);
+        else
+            list[kept++] = list[i];
+    }
+    *n = kept;
+    for (size_t i = 0; patterns && i < *n;) {
+        if (is_covered(list, *n, list[i], i)) {
+            mem_free((char *)list[i].p);
+            memmove(list + i, list + i + 1, (--*n - i) * sizeof *list);
+        } else {
+            i++;
+        }
+    }
+}
+
+/* As in a query string, so that a log line shows something that can be typed. */
+static void
+append_pairs(struct buf *out, const char *name, const struct text *list, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (out->length > 0)
+            buf_byte(out, '&');
+        buf_string(out, name);
+        buf_byte(out, '=');
+        for (size_t k = 0; k < list[i].n; k++) {
+            unsigned char c = (unsigned char)list[i].p[k];
+
+            if (c == '&' || c == '%' || c == '+' || c == ' ')
+                buf_format(out, "%%%02X", c);
+            else
+                buf_byte(out, (char)c);
+        }
+    }
+}
+
+enum err
+subscription_seal(struct subscription *s)
+{
+    struct buf key;
+
+    assert(!s->key);
+    canonical(s->topics, &s->n_topics, true);
+    canonical(s->types, &s->n_types, false);
+    if (s->n_topics == 1 && text_equal(s->topics[0], TEXT_LIT("*"))) {
+        free_list(s->topics, s->n_topics);
+        s->topics = NULL;
+        s->n_topics = 0;
+    }
+    buf_init(&key, SIZE_MAX / 2);
+    append_pairs(&key, "topic", s->topics, s->n_topics);
+    append_pairs(&key, "type", s->types, s->n_types);
+    s->key = buf_take(&key);
+    if (!s->key) {
+        buf_finish(&key);
+        return ERR_NOMEM;
+    }
+    return ERR_OK;
+}
+
+bool
+subscription_matches_type(const struct subscription *s, struct text type)
+{
+    if (s->n_types == 0)
+        return true;
+    if (!type.p)
+        type = TEXT_LIT("message");
+    for (size_t i = 0; i < s->n_types; i++)
+        if (text_equal(s->types[i], type))
+            return true;
+    return false;
+}
+
+bool
+subscription_matches(const struct subscription *s, struct text topic, struct text type)
+{
+    bool found = s->n_topics == 0;
+
+    for (size_t i = 0; i < s->n_topics && !found; i++)
+        found = topic_matches(s->topics[i], topic);
+    return found && subscription_matches_type(s, type);
+}

@@ -1,0 +1,39 @@
+/* subscription: which events a client asked for, as a value in canonical form.
+ *
+ * Topics and types are sorted, without doubles, and without topics that a wider pattern covers, so
+ * two requests for the same events have the same key and can share one feed. No topics means all
+ * topics; no types means all types. The type "message" stands for events without a type.
+ *
+ * Life cycle: init; add_* as often as wanted; seal once; then match and read. After seal it is
+ * immutable. Matching costs one comparison per topic plus one per type. */
+#ifndef STREAM_SUBSCRIPTION_H
+#define STREAM_SUBSCRIPTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "base/text.h"
+
+struct subscription {
+    struct text *topics; /* owned, like the bytes they point to */
+    size_t n_topics;
+    struct text *types;
+    size_t n_types;
+    char *key; /* after seal: canonical text such as "topic=a&topic=b*&type=edit"; "" = everything */
+};
+
+void subscription_init(struct subscription *s);
+void subscription_finish(struct subscription *s);
+
+/* Copies the text. ERR_INVALID for a text that no topic or type could equal, ERR_NOMEM. */
+enum err subscription_add_topic(struct subscription *s, struct text pattern, struct errbuf *eb);
+enum err subscription_add_type(struct subscription *s, struct text type, struct errbuf *eb);
+
+/* Brings it into canonical form and makes the key. ERR_NOMEM. */
+enum err subscription_seal(struct subscription *s);
+
+bool subscription_matches(const struct subscription *s, struct text topic, struct text type);
+bool subscription_matches_type(const struct subscription *s, struct text type);
+
+#endif

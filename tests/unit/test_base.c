@@ -1,0 +1,151 @@
+/* base: texts, buffers, options. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/option.h"
+
+static void
+a_buffer_that_reached_its_bound_stays_failed(void **state)
+{
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, 5);
+    buf_string(&b, "hello");
+    assert_false(buf_failed(&b));
+    buf_byte(&b, '!');
+    assert_true(buf_failed(&b));
+    buf_drop(&b, 5);
+    buf_byte(&b, 'x');
+    assert_int_equal(b.length, 0);
+    buf_finish(&b);
+}
+
+static void
+json_strings_escape_what_the_format_demands(void **state)
+{
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, 100);
+    buf_json(&b, TEXT_LIT("a\"\\\n\x01\xc3\xa9"));
+    assert_true(text_equal(buf_view(&b), TEXT_LIT("\"a\\\"\\\\\\n\\u0001\xc3\xa9\"")));
+    buf_clear(&b);
+    buf_json(&b, TEXT_LIT(""));
+    assert_true(text_equal(buf_view(&b), TEXT_LIT("\"\"")));
+    buf_finish(&b);
+}
+
+static void
+integers_are_written_in_full_range(void **state)
+{
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, 100);
+    buf_int(&b, INT64_MIN);
+    buf_byte(&b, ' ');
+    buf_int(&b, 0);
+    assert_true(text_equal(buf_view(&b), TEXT_LIT("-9223372036854775808 0")));
+    buf_finish(&b);
+}
+
+static void
+utf8_is_checked_strictly(void **state)
+{
+    (void)state;
+    assert_true(text_is_utf8(TEXT_LIT("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80")));
+    assert_false(text_is_utf8(TEXT_LIT("\xc0\xaf")));         /* overlong */
+    assert_false(text_is_utf8(TEXT_LIT("\xed\xa0\x80")));     /* surrogate */
+    assert_false(text_is_utf8(TEXT_LIT("\xf4\x90\x80\x80"))); /* above U+10FFFF */
+    assert_false(text_is_utf8(TEXT_LIT("\xe2\x82")));         /* cut */
+}
+
+struct settings {
+    bool quiet;
+    int64_t count, size, wait_ms, mode;
+    char *name;
+};
+
+#define ROW(n, k, m, d, lo, hi, a) {n, k, offsetof(struct settings, m), d, lo, hi, a, "help"}
+static const struct option_row rows[] = {
+    ROW("quiet", OPTION_FLAG, quiet, "off", 0, 0, NULL),
+    ROW("count", OPTION_COUNT, count, "3", 1, 10, "N"),
+    ROW("size", OPTION_SIZE, size, "4K", 1, 1 << 20, "BYTES"),
+    ROW("wait", OPTION_DURATION, wait_ms, "15s", 1, 3600000, "TIME"),
+    ROW("mode", OPTION_CHOICE, mode, "slow", 0, 0, "fast|slow"),
+    ROW("name", OPTION_TEXT, name, NULL, 0, 0, "TEXT"),
+};
+static const struct option_set set = {"prog", "[options]", "Tests.", NULL, rows, 6};
+
+static enum err
+parse(struct settings *s, struct errbuf *eb, const char *first, const char *second)
+{
+    char *argv[] = {"prog", (char *)first, (char *)second, NULL};
+    int rest;
+    enum option_outcome outcome;
+
+    *s = (struct settings){0};
+    return option_parse(&set, s, second ? 3 : first ? 2 : 1, argv, &rest, &outcome, eb);
+}
+
+static void
+options_have_defaults_units_and_bounds(void **state)
+{
+    struct settings s;
+    struct errbuf eb;
+
+    (void)state;
+    assert_int_equal(parse(&s, &eb, NULL, NULL), ERR_OK);
+    assert_true(!s.quiet && s.count == 3 && s.size == 4096 && s.wait_ms == 15000 && s.mode == 1 &&
+                !s.name);
+    assert_int_equal(parse(&s, &eb, "--wait=250ms", "--quiet"), ERR_OK);
+    assert_true(s.quiet && s.wait_ms == 250);
+    assert_int_equal(parse(&s, &eb, "--count", "11"), ERR_INVALID);
+    assert_non_null(strstr(eb.text, "--count"));
+    assert_non_null(strstr(eb.text, "1 to 10"));
+    assert_int_equal(parse(&s, &eb, "--mode", "fas"), ERR_INVALID);
+    assert_int_equal(parse(&s, &eb, "--size", "9999999999G"), ERR_INVALID);
+    assert_int_equal(parse(&s, &eb, "--nonsense", NULL), ERR_INVALID);
+    assert_non_null(strstr(eb.text, "--nonsense"));
+    assert_int_equal(parse(&s, &eb, "--name", NULL), ERR_INVALID);
+}
+
+static void
+options_survive_a_failure_at_every_allocation(void **state)
+{
+    struct settings s;
+    struct errbuf eb;
+    enum err err = ERR_NOMEM;
+
+    (void)state;
+    for (long n = 1; err == ERR_NOMEM; n++) {
+        mem_fail_at(n);
+        err = parse(&s, &eb, "--name", "x");
+        assert_true(n < 100);
+    }
+    mem_fail_at(0);
+    assert_int_equal(err, ERR_OK);
+    assert_string_equal(s.name, "x");
+    option_finish(&set, &s);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_buffer_that_reached_its_bound_stays_failed),
+        cmocka_unit_test(json_strings_escape_what_the_format_demands),
+        cmocka_unit_test(integers_are_written_in_full_range),
+        cmocka_unit_test(utf8_is_checked_strictly),
+        cmocka_unit_test(options_have_defaults_units_and_bounds),
+        cmocka_unit_test(options_survive_a_failure_at_every_allocation),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
