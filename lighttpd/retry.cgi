@@ -1,0 +1,5 @@
+#!/bin/sh
+# What lighttpd sends in place of a 503 while the responder is away: a stream that only says when to
+# come back. The process number spreads the time, so that clients do not all return at once.
+printf 'Status: 200\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n\r\n'
+printf 'retry: %d\n\n' $((2000 + $$ % 3000))
