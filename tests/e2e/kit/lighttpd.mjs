@@ -1,0 +1,100 @@
+// lighttpd with the configuration files of lighttpd/, in a directory of its own.
+import { chmodSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { configure } from './config.mjs';
+import { program, root, tool } from './env.mjs';
+import { accepts, freePort } from './net.mjs';
+import { Process } from './process.mjs';
+
+export class Lighttpd {
+    /**
+     * place: { dir, db, socket, web, tls, options }; variant: "minimal", "bin-path", "cgi" or
+     * "production". With bin-path and cgi lighttpd starts the responder, with place.options.
+     */
+    static async open(place, variant) {
+        const lighttpd = new Lighttpd();
+        lighttpd.dir = join(place.dir, 'lighttpd');
+        lighttpd.port = await freePort();
+        lighttpd.tlsPort = variant === 'production' ? await freePort() : undefined;
+        lighttpd.conf = join(lighttpd.dir, 'lighttpd.conf');
+        mkdirSync(lighttpd.dir, { recursive: true });
+
+        const responder = [program('freshet-fcgi'), '--db', place.db, ...(place.options ?? [])].join(' ');
+        const exchanges = [
+            // lighttpd refuses to become root, and only root can become another user.
+            ['server.username ', '#server.username '],
+            ['server.groupname ', '#server.groupname '],
+            ['server.port ', `server.bind = "127.0.0.1"\nserver.port `],
+            [' = 80\n', ` = ${lighttpd.port}\n`],
+            ['/usr/share/freshet/web', place.web],
+        ];
+        if (variant === 'cgi') {
+            const script = join(lighttpd.dir, 'events.cgi');
+            configure('lighttpd/events.cgi', script,
+                [['/usr/sbin/freshet-fcgi --db /var/lib/freshet/events.db', responder]]);
+            chmodSync(script, 0o755);
+            exchanges.push(['/usr/share/freshet/lighttpd/events.cgi', script]);
+        } else {
+            exchanges.push(['/usr/share/freshet/lighttpd/retry.cgi', `${root}/lighttpd/retry.cgi`]);
+        }
+        if (variant === 'minimal')
+            exchanges.push(...this.backend(place));
+        if (variant === 'bin-path') {
+            exchanges.push(
+                ['/usr/sbin/freshet-fcgi --db /var/lib/freshet/events.db', responder],
+                ['/run/lighttpd/freshet.sock', join(place.dir, 'bin-path.sock')],
+                ['/var/log/lighttpd/', `${lighttpd.dir}/`]);
+        }
+        if (variant === 'production') {
+            exchanges.push(...this.backend(place),
+                ['":443"', `"127.0.0.1:${lighttpd.tlsPort}"`],
+                ['/etc/ssl/certs/freshet.pem', place.tls.certificate],
+                ['/etc/ssl/private/freshet.key', place.tls.key],
+                ['/var/log/lighttpd/', `${lighttpd.dir}/`]);
+        }
+        configure(`lighttpd/${variant}.conf`, lighttpd.conf, exchanges);
+        await lighttpd.start();
+        return lighttpd;
+    }
+
+    static backend(place) {
+        if (place.socket.startsWith('/'))
+            return [['/run/freshet/freshet.sock', place.socket]];
+        const [host, port] = place.socket.split(':');
+        return [['"socket"      => "/run/freshet/freshet.sock"', `"host" => "${host}", "port" => ${port}`]];
+    }
+
+    async start() {
+        this.process = new Process(tool('lighttpd'), ['-D', '-f', this.conf],
+            { log: join(this.dir, 'output.log') });
+        await this.process.ready('lighttpd to listen', () => accepts(this.port));
+    }
+
+    /** Ends it as the service manager would, and starts it again. */
+    async restart() {
+        await this.process.stop('SIGTERM', 10_000);
+        await this.start();
+    }
+
+    /** Process ids of the responders that lighttpd has started (bin-path: one; cgi: one per stream). */
+    responders() {
+        const children = readFileSync(
+            `/proc/${this.process.pid}/task/${this.process.pid}/children`, 'utf8');
+        return children.trim().split(' ').filter(Boolean).map(Number).filter((pid) => {
+            try {
+                // A process that is just gone has no command line.
+                return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('freshet-fcgi');
+            } catch {
+                return false;
+            }
+        });
+    }
+
+    log(name) {
+        return readFileSync(join(this.dir, name), 'utf8');
+    }
+
+    async close() {
+        await this.process.stop();
+    }
+}

@@ -1,0 +1,98 @@
+// nginx with the configuration files of nginx/, in a directory of its own.
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { configure } from './config.mjs';
+import { tool } from './env.mjs';
+import { accepts, freePort } from './net.mjs';
+import { Process, run } from './process.mjs';
+import { until } from './wait.mjs';
+
+export class Nginx {
+    /** place: { dir, socket, web, tls, auth }; variant: "minimal" or "production". */
+    static async open(place, variant) {
+        const nginx = new Nginx();
+        nginx.dir = join(place.dir, 'nginx');
+        nginx.port = await freePort();
+        nginx.tlsPort = variant === 'production' ? await freePort() : undefined;
+        mkdirSync(join(nginx.dir, 'conf.d'), { recursive: true });
+        mkdirSync(join(nginx.dir, 'snippets'));
+        for (const name of ['mime.types', 'fastcgi_params'])
+            symlinkSync(`/etc/nginx/${name}`, join(nginx.dir, name));
+
+        configure('nginx/nginx.conf', join(nginx.dir, 'nginx.conf'), [
+            // As root, workers keep the rights to reach this directory; else nginx ignores the line.
+            ['user www-data;', process.getuid() === 0 ? 'user root root;' : ''],
+            ['pid /run/nginx.pid;', 'pid nginx.pid;'],
+            ['/var/log/nginx/', `${nginx.dir}/`],
+            // Old workers must end within a test, and every connection of a test fits here.
+            ['worker_shutdown_timeout 30s;', 'worker_shutdown_timeout 1s;'],
+            ['worker_connections 16000;', 'worker_connections 2000;'],
+        ]);
+        // Compiled-in places that only root may write to.
+        writeFileSync(join(nginx.dir, 'conf.d', 'temp.conf'),
+            ['client_body', 'fastcgi', 'proxy', 'scgi', 'uwsgi']
+                .map((name) => `${name}_temp_path ${nginx.dir}/temp-${name};\n`).join(''));
+
+        const fastcgi = place.socket.startsWith('/') ? `unix:${place.socket}` : place.socket;
+        const common = [
+            ['unix:/run/freshet/freshet.sock', fastcgi],
+            ['/usr/share/freshet/web', place.web],
+            ['listen 80;', `listen 127.0.0.1:${nginx.port};`],
+        ];
+        const site = join(nginx.dir, 'conf.d', 'freshet.conf');
+        if (variant === 'production') {
+            configure('nginx/production.conf', site, [
+                ...common,
+                ['listen 443 ssl', `listen 127.0.0.1:${nginx.tlsPort} ssl`],
+                ['/etc/ssl/certs/freshet.pem', place.tls.certificate],
+                ['/etc/ssl/private/freshet.key', place.tls.key],
+                ['/var/log/nginx/', `${nginx.dir}/`],
+                ['#include snippets', 'include snippets'],
+                // All clients of a test have one address, and a test has no minutes.
+                ['limit_conn freshet_streams 100;', `limit_conn freshet_streams ${place.limit ?? 100};`],
+            ]);
+            configure('nginx/auth.conf', join(nginx.dir, 'snippets', 'freshet-auth.conf'), [
+                common[0],
+                ['http://127.0.0.1:9000/', place.auth ?? 'http://127.0.0.1:9/'],
+            ]);
+        } else {
+            configure('nginx/minimal.conf', site, common);
+        }
+        await nginx.start();
+        return nginx;
+    }
+
+    get args() {
+        return ['-e', join(this.dir, 'start.log'), '-p', this.dir, '-c', 'nginx.conf'];
+    }
+
+    async start() {
+        this.process = new Process(tool('nginx'), [...this.args, '-g', 'daemon off;'],
+            { log: join(this.dir, 'output.log') });
+        await this.process.ready('nginx to listen', () => accepts(this.port));
+    }
+
+    async restart() {
+        await this.process.stop('SIGQUIT', 3000);
+        await this.start();
+    }
+
+    /** `nginx -s reload`, and waits until the new workers have taken over. */
+    async reload() {
+        const workers = () => readFileSync(
+            `/proc/${this.process.pid}/task/${this.process.pid}/children`, 'utf8').trim();
+        const old = new Set(workers().split(' '));
+        const done = run(tool('nginx'), [...this.args, '-s', 'reload']);
+        if (done.code !== 0)
+            throw new Error(`nginx -s reload: ${done.stderr}`);
+        await until('workers after the reload', () => workers().split(' ').some((pid) => !old.has(pid)));
+    }
+
+    log(name) {
+        return readFileSync(join(this.dir, name), 'utf8');
+    }
+
+    async close() {
+        await this.process.stop();
+    }
+}

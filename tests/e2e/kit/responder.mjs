@@ -1,0 +1,82 @@
+// freshet-fcgi in every way it can be started by itself: "unix" and "tcp" (--listen), "spawn-fcgi"
+// (socket on descriptor 0) and "activation" (LISTEN_FDS, with a socket that outlives it). The ways in
+// which lighttpd starts it ("bin-path", "cgi") are in lighttpd.mjs.
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { program, tool } from './env.mjs';
+import { accepts, freePort } from './net.mjs';
+import { Process } from './process.mjs';
+import { until } from './wait.mjs';
+
+const holder = fileURLToPath(new URL('holder.sh', import.meta.url));
+
+export class Responder {
+    /** place: { dir, db }; options: further command line options. */
+    static async open(place, way, options = []) {
+        const responder = new Responder();
+        responder.way = way;
+        responder.log = join(place.dir, 'responder.log');
+        responder.pidfile = join(place.dir, 'responder.pid');
+        const path = join(place.dir, 'f.sock');
+        responder.port = way === 'tcp' ? await freePort() : undefined;
+        responder.where = responder.port ?? path;
+        /** As the web servers' configurations want it. */
+        responder.socket = responder.port ? `127.0.0.1:${responder.port}` : path;
+        const own = [program('freshet-fcgi'), '--db', place.db, ...options];
+        responder.command = {
+            unix: () => [...own, '--listen', `unix:${path}`],
+            tcp: () => [...own, '--listen', `tcp:127.0.0.1:${responder.port}`],
+            'spawn-fcgi': () => [tool('spawn-fcgi'), '-n', '-s', path, '--', ...own],
+            activation: () => [tool('spawn-fcgi'), '-n', '-s', path, '-b', '1024', '--', holder,
+                responder.pidfile, ...own],
+        }[way]();
+        await responder.start();
+        return responder;
+    }
+
+    async start() {
+        const [command, ...args] = this.command;
+        this.process = new Process(command, args, { log: this.log });
+        await this.process.ready('the responder to listen', () => accepts(this.where));
+        if (this.way === 'activation')
+            await until('the first responder under the holder', () => existsSync(this.pidfile));
+    }
+
+    /** The responder's own process id. */
+    get pid() {
+        return this.way === 'activation' ? Number(readFileSync(this.pidfile, 'utf8')) : this.process.pid;
+    }
+
+    signal(name) {
+        process.kill(this.pid, name);
+    }
+
+    /** Ended without warning, then there again: by the holder, or by us after `away` has passed. */
+    async crash(away = async () => {}) {
+        const old = this.pid;
+        this.signal('SIGKILL');
+        if (this.way === 'activation') {
+            await until('a new responder under the holder', () => this.pid !== old);
+            return;
+        }
+        await this.process.exited;
+        await away();
+        await this.start();
+    }
+
+    /** User and system time spent so far, in clock ticks (10 ms). */
+    cpuTicks() {
+        const stat = readFileSync(`/proc/${this.pid}/stat`, 'utf8');
+        const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+        return Number(fields[11]) + Number(fields[12]);
+    }
+
+    output() {
+        return readFileSync(this.log, 'utf8');
+    }
+
+    async close() {
+        return this.process.stop();
+    }
+}

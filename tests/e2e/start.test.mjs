@@ -1,0 +1,205 @@
+// Every way to start the responder, and how it behaves as a process: idle, signalled, left by its
+// clients.
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { program } from './kit/env.mjs';
+import { Process, run } from './kit/process.mjs';
+import { quiet, until } from './kit/wait.mjs';
+import { World } from './kit/world.mjs';
+
+/** Runs a story in a world of its own. */
+function story(name, place, body) {
+    it(name, async () => {
+        const world = await World.open(place);
+        try {
+            await body(world);
+        } finally {
+            await world.close();
+        }
+    });
+}
+
+function sockets(pid) {
+    return readdirSync(`/proc/${pid}/fd`).filter((fd) => {
+        try {
+            return readlinkSync(`/proc/${pid}/fd/${fd}`).startsWith('socket:');
+        } catch {
+            return false;
+        }
+    }).length;
+}
+
+function residentKb(pid) {
+    return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
+}
+
+describe('every way to start the responder', { concurrency: 3 }, () => {
+    const ways = [
+        ['nginx', 'unix'], ['nginx', 'tcp'], ['nginx', 'spawn-fcgi'], ['nginx', 'activation'],
+        ['lighttpd', 'unix'], ['lighttpd', 'tcp'], ['lighttpd', 'spawn-fcgi'], ['lighttpd', 'activation'],
+        ['lighttpd', 'bin-path'], ['lighttpd', 'cgi'],
+    ];
+    for (const [server, way] of ways) {
+        story(`${way} behind ${server}: history, then an INSERT by the sqlite3 shell`, { server, way },
+            async (world) => {
+                world.db.fill('start', 3);
+                const stream = await world.live('?topic=start&since=earliest');
+                assert.deepEqual(stream.events.map((event) => event.data), ['1', '2', '3']);
+                world.db.publish({ topic: 'start', data: 'live' });
+                await stream.take(4);
+                assert.equal(stream.events[3].data, 'live');
+                const other = await world.live('?topic=start&last=1');
+                assert.deepEqual(other.events.map((event) => event.data), ['live']);
+            });
+    }
+});
+
+describe('the responder as a process', { concurrency: 3 }, () => {
+    for (const server of ['nginx', 'lighttpd']) {
+        story(`a client that leaves is forgotten within a second (${server})`, { server }, async (world) => {
+            const one = await world.live('?topic=a');
+            const before = sockets(world.responder.pid);
+            const others = [];
+            for (let i = 0; i < 10; i++)
+                others.push(await world.live('?topic=a'));
+            assert.equal(sockets(world.responder.pid), before + 10);
+            for (const other of others)
+                other.close();
+            await until('the connections to be gone', () => sockets(world.responder.pid) === before,
+                { within: 1000 });
+            world.db.publish({ topic: 'a', data: 'still here' });
+            await one.take(1);
+        });
+    }
+
+    story('plain CGI: the process ends with its client', { server: 'lighttpd', way: 'cgi' }, async (world) => {
+        const stream = await world.live('?topic=a');
+        assert.equal(world.server.responders().length, 1);
+        stream.close();
+        await until('the process to end', () => world.server.responders().length === 0, { within: 3000 });
+    });
+
+    story('idle with open streams it uses no measurable processor time', {}, async (world) => {
+        for (let i = 0; i < 20; i++)
+            await world.live(`?topic=t${i}`);
+        world.db.publish({ topic: 't1', data: 'x' });
+        const before = world.responder.cpuTicks();
+        await quiet(2000);
+        const ticks = world.responder.cpuTicks() - before;
+        console.log(`# idle: ${ticks * 10} ms of processor time in 2 s with 20 streams`);
+        assert.ok(ticks < 3, `${ticks} ticks in 2 s`);
+    });
+
+    story('silence is broken by a heartbeat', { options: ['--heartbeat', '300ms'] }, async (world) => {
+        const stream = await world.live('?topic=a');
+        const first = stream.comments.length;
+        await stream.until('three heartbeats', () => stream.comments.length >= first + 3, 5000);
+        const gaps = stream.comments.slice(-2).map((block) => block.at);
+        assert.ok(gaps[1] - gaps[0] > 150, `heartbeats ${gaps[1] - gaps[0]} ms apart`);
+        assert.equal(stream.events.length, 0);
+    });
+
+    story('SIGTERM ends every stream cleanly, after what was committed, and the process with status 0', {},
+        async (world) => {
+            const streams = [];
+            for (let i = 0; i < 10; i++)
+                streams.push(await world.live('?topic=a'));
+            world.db.fill('a', 50);
+            world.responder.signal('SIGTERM');
+            for (const stream of streams) {
+                await stream.end();
+                assert.equal(stream.error, undefined, 'a clean end, not a cut');
+                assert.equal(stream.rest, '', 'no half a block');
+                const ids = stream.events.map((event) => parseInt(event.id, 10));
+                assert.deepEqual(ids, ids.map((_, i) => ids[0] + i), 'no gap before the end');
+            }
+            const how = await world.responder.process.exited;
+            assert.deepEqual(how, { code: 0, signal: null });
+        });
+
+    story('SIGTERM removes the socket it made; the next start needs no cleaning', {}, async (world) => {
+        await world.responder.process.stop('SIGTERM');
+        await world.responder.start();
+        await world.live('?topic=a');
+    });
+
+    story('SIGHUP keeps streams and process', {}, async (world) => {
+        const stream = await world.live('?topic=a');
+        const pid = world.responder.pid;
+        world.responder.signal('SIGHUP');
+        world.db.publish({ topic: 'a', data: '1' });
+        await stream.take(1);
+        world.responder.signal('SIGHUP');
+        world.db.publish({ topic: 'a', data: '2' });
+        await stream.take(2);
+        assert.equal(world.responder.pid, pid);
+        assert.equal(world.responder.process.how, undefined);
+    });
+
+    story('a client that does not read holds nobody up and loses nothing', {}, async (world) => {
+        const lazy = await world.live('?topic=bulk');
+        const eager = await world.live('?topic=bulk');
+        lazy.response.pause();
+        const data = 'x'.repeat(64 * 1024);
+        const before = residentKb(world.responder.pid);
+        // 200 rows of 64 KB are more than all socket buffers between here and there take.
+        world.db.sql(`BEGIN; WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200) ` +
+            `INSERT INTO events(topic, data) SELECT 'bulk', '${data}' || i FROM n; COMMIT`);
+        await eager.take(200);
+        assert.ok(lazy.events.length < 200, 'it did hold back');
+        lazy.response.resume();
+        await lazy.take(200);
+        assert.deepEqual(lazy.events.map((event) => event.id), eager.events.map((event) => event.id));
+        const grown = residentKb(world.responder.pid) - before;
+        console.log(`# 12.8 MB to a client that did not read: the responder grew by ${grown} KB`);
+        assert.ok(grown < 96 * 1024, `grew by ${grown} KB`);
+    });
+
+    story('the time from INSERT to the client is a few milliseconds', {}, async (world) => {
+        const stream = await world.live('?topic=latency');
+        const shell = world.db.shell();
+        const took = [];
+        for (let i = 0; i < 200; i++) {
+            const started = performance.now();
+            await shell.publish('latency', String(i));
+            await stream.take(i + 1);
+            took.push(stream.events[i].at - started);
+        }
+        await shell.close();
+        took.sort((a, b) => a - b);
+        const at = (share) => took[Math.floor(took.length * share)].toFixed(2);
+        console.log(`# sqlite3 shell to client through nginx: median ${at(0.5)} ms, p90 ${at(0.9)} ms, ` +
+            `p99 ${at(0.99)} ms`);
+        // Generous: the machine runs other tests. A poll instead of a wake-up would be 125 ms.
+        assert.ok(took[100] < 50, `median ${took[100]} ms`);
+    });
+
+    story('what it is given is checked before it starts', {}, async (world) => {
+        const fcgi = program('freshet-fcgi');
+        assert.equal(run(fcgi, ['--no-such-option']).code, 64);
+        assert.equal(run(fcgi, ['--help']).code, 0);
+        assert.equal(run(fcgi, ['--version']).code, 0);
+        const listen = ['--listen', `unix:${join(world.dir, 'other.sock')}`];
+        const missing = run(fcgi, ['--db', join(world.dir, 'nothing.db'), ...listen]);
+        assert.equal(missing.code, 1);
+        assert.match(missing.stderr, /nothing\.db/);
+        assert.throws(() => statSync(join(world.dir, 'nothing.db')), 'it makes no database');
+        const foreign = run(fcgi, ['--db', program('freshet-fcgi'), ...listen]);
+        assert.equal(foreign.code, 1);
+    });
+
+    story('a second responder does not take over the socket of one that lives', {}, async (world) => {
+        const second = new Process(program('freshet-fcgi'),
+            ['--db', world.db.file, '--listen', `unix:${world.responder.where}`],
+            { log: join(world.dir, 'second.log') });
+        try {
+            await until('the second to give up', () => second.how, { within: 5000 });
+            assert.notEqual(second.how.code, 0);
+        } finally {
+            await second.stop();
+        }
+        await world.live('?topic=a');
+    });
+});

@@ -1,0 +1,51 @@
+#!/bin/sh
+# Dependencies run downward only, and each library has one place that knows it (DESIGN: base, stream,
+# sql, then the programs). TAP.
+set -eu
+cd "${top_srcdir:-.}"
+status=0
+
+# report NAME FOUND: one test that holds when nothing was found.
+report() {
+    if [ -z "$2" ]; then
+        echo "ok - $1"
+    else
+        echo "not ok - $1"
+        printf '%s\n' "$2" | sed 's/^/# /'
+        status=1
+    fi
+}
+
+# layer DIRECTORY ALLOWED: its files include only from the allowed directories.
+layer() {
+    report "$1/ includes only from: $2" "$(grep -nE '^ *# *include +"[a-z_]+/' "$1"/*.[ch] 2>/dev/null |
+        grep -vE "include +\"($2)/" || :)"
+}
+
+# only HEADER FILES: nothing outside of the files (a pattern) includes the header.
+only() {
+    report "<$1> is included only in $2" "$(grep -rnE --include='*.[ch]' "^ *# *include +[<\"]$1[>\"]" \
+        base stream sql fcgi ingest admin | grep -vE "^($2)" || :)"
+}
+
+layer base 'base'
+layer stream 'base|stream'
+layer sql 'base|stream|sql'
+layer fcgi 'base|stream|sql|fcgi'
+layer ingest 'base|stream|sql|ingest'
+layer admin 'base|stream|sql|admin'
+
+only 'sqlite3\.h' 'sql/'
+only 'fcgiapp\.h' 'fcgi/request\.c:'
+only 'fcgi_stdio\.h' 'no file'
+only 'uv\.h' 'fcgi/'
+
+# The domain is pure: it neither calls the system nor reads a clock; time is an argument.
+report 'stream/ makes no system calls' "$(grep -nE \
+    '^ *# *include +<(unistd|fcntl|time|poll|signal|pthread|stdio|errno|sys/.*|arpa/.*|netinet/.*)\.h>' \
+    stream/*.[ch] || :)"
+# All allocation goes through one file, so that a test can make the n-th one fail.
+report 'memory comes from base/mem.c only' "$(grep -rnE --include='*.c' \
+    '(^|[^_a-z])(malloc|calloc|realloc|reallocarray|strdup|strndup)\(' base stream sql fcgi ingest admin |
+    grep -v '^base/mem\.c:' || :)"
+exit "$status"

@@ -1,0 +1,59 @@
+#!/bin/sh
+# The manual pages are well-formed, and names every option that the programs know, and no other: the rows of
+# the tables (*.def), --help and the pages are compared in both directions. TAP.
+#
+# BUILD is the build directory, whose programs are asked for their --help.
+set -eu
+cd "${top_srcdir:-.}"
+status=0
+
+report() {
+    if [ -z "$2" ]; then
+        echo "ok - $1"
+    else
+        echo "not ok - $1"
+        printf '%s\n' "$2" | sed 's/^/# /'
+        status=1
+    fi
+}
+
+for page in doc/*.[1-8]; do
+    report "$page is well-formed" "$(mandoc -Tlint -W warning "$page" 2>&1 || :)"
+done
+
+# Every program has these three (base/option.h).
+common='config
+help
+version'
+
+rows() {
+    { sed -nE 's/^ *OPTION\([A-Z]+, *[a-z_]+, *"([a-z-]+)".*/\1/p' "$1"; echo "$common"; } | sort -u
+}
+helped() {
+    "$1" --help | grep -oE '^ +(-[a-zA-Z], )?--[a-z][a-z-]*' | sed 's/.*--//' | sort -u
+}
+documented() {
+    grep -oE '^\.It Fl (Fl |-)[a-z][a-z-]*|^\.It Fl -[a-z][a-z-]*' "$1" | sed -E 's/^\.It Fl (Fl |-)//' | sort -u
+}
+
+# differences NAME A B: what is in one list and not in the other.
+differences() {
+    a=$(mktemp)
+    b=$(mktemp)
+    printf '%s\n' "$2" >"$a"
+    printf '%s\n' "$3" >"$b"
+    report "$1" "$(diff "$a" "$b" | grep '^[<>]' || :)"
+    rm -f "$a" "$b"
+}
+
+compare() {
+    program=$1
+    table=$2
+    page=$3
+    differences "$program: $table and --help agree" "$(rows "$table")" "$(helped "${BUILD:-.}/$program")"
+    differences "$program: $table and $page agree" "$(rows "$table")" "$(documented "$page")"
+}
+
+compare freshet-fcgi fcgi/options.def doc/freshet-fcgi.8
+compare freshet-ingest ingest/options.def doc/freshet-ingest.1
+exit "$status"
