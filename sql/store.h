@@ -37,6 +37,9 @@ enum err store_open(struct store **store, const char *path, enum store_mode mode
                     enum store_sync sync, struct errbuf *eb);
 void store_close(struct store *s); /* NULL is allowed */
 
+/* How long to wait for another writer before ERR_BUSY; 5,000 unless set. */
+void store_set_busy_timeout(struct store *s, int64_t ms);
+
 /* STORE_EPOCH_LENGTH characters [0-9a-z], NUL-terminated; valid until store_close(). */
 const char *store_epoch(const struct store *s);
 

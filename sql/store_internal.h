@@ -1,0 +1,51 @@
+/* store_internal: what the files of the store share among themselves. Nobody else includes this,
+ * except the store's own test. */
+#ifndef SQL_STORE_INTERNAL_H
+#define SQL_STORE_INTERNAL_H
+
+#include <sqlite3.h>
+
+#include "sql/store.h"
+
+enum statement {
+#define STATEMENT(name, sql, plan) SQL_##name,
+#include "sql/statements.def"
+    N_STATEMENTS
+};
+
+struct store {
+    sqlite3 *db;
+    char *path;
+    char epoch[STORE_EPOCH_LENGTH + 1];
+    sqlite3_stmt *statements[N_STATEMENTS];
+};
+
+/* What wanted() works with: bound to a statement as a pointer named SCAN_POINTER, so that the
+ * filter runs inside SQLite, before it reads the data of a row. */
+#define SCAN_POINTER "freshet-scan"
+struct scan {
+    const struct subscription *filter;
+    bool topics_too; /* false when an index has chosen the topics already */
+    uint32_t left;   /* so many rows may still be looked at */
+    bool stopped;    /* the row that the statement gives was not looked at: none was left */
+};
+/* Makes wanted() known to a connection; a sqlite3 result code. */
+int store_add_filter(sqlite3 *db);
+
+/* Maps the connection's last error to enum err, and writes "PATH: DOING: what SQLite said". */
+enum err store_fail(struct store *s, const char *doing, struct errbuf *eb);
+
+/* Ends a statement's run: its read lock and its bindings are gone. */
+void store_reset(struct store *s, enum statement name);
+/* Runs a statement that gives no rows. */
+enum err store_run(struct store *s, enum statement name, const char *doing, struct errbuf *eb);
+
+/* A read transaction around several statements; inside a write transaction both do nothing. *own
+ * tells end whether begin has begun one. */
+enum err store_begin_read(struct store *s, bool *own, struct errbuf *eb);
+void store_end_read(struct store *s, bool own);
+
+/* A column of the current row; valid until the statement's next step. */
+struct text store_column(sqlite3_stmt *st, int column);
+
+#endif

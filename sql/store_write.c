@@ -1,0 +1,160 @@
+#include "sql/store_internal.h"
+
+#include <assert.h>
+
+#include "base/mem.h"
+
+/* ---- transactions ---- */
+
+enum err
+store_begin(struct store *s, struct errbuf *eb)
+{
+    assert(sqlite3_get_autocommit(s->db));
+    return store_run(s, SQL_BEGIN_WRITE, "writing", eb);
+}
+
+enum err
+store_commit(struct store *s, struct errbuf *eb)
+{
+    enum err err = store_run(s, SQL_COMMIT, "writing", eb);
+
+    if (err != ERR_OK)
+        store_rollback(s);
+    return err;
+}
+
+/* After some errors SQLite has rolled back already. Should ROLLBACK itself fail, the transaction is
+ * over all the same. */
+void
+store_rollback(struct store *s)
+{
+    if (!sqlite3_get_autocommit(s->db))
+        store_run(s, SQL_ROLLBACK, "writing", NULL);
+}
+
+/* ---- events ---- */
+
+static void
+bind(sqlite3_stmt *st, int parameter, struct text value)
+{
+    /* Fails only for what step will refuse too: a length above SQLite's limit leaves NULL. */
+    if (value.p)
+        sqlite3_bind_text64(st, parameter, value.p, value.n, SQLITE_STATIC, SQLITE_UTF8);
+}
+
+static enum err
+find_key(struct store *s, struct text key, int64_t *id, bool *found, struct errbuf *eb)
+{
+    sqlite3_stmt *st = s->statements[SQL_FIND_KEY];
+    enum err err = ERR_OK;
+    int code;
+
+    bind(st, 1, key);
+    code = sqlite3_step(st);
+    *found = code == SQLITE_ROW;
+    if (*found)
+        *id = sqlite3_column_int64(st, 0);
+    else if (code != SQLITE_DONE)
+        err = store_fail(s, "writing", eb);
+    store_reset(s, SQL_FIND_KEY);
+    return err;
+}
+
+static enum err
+insert(struct store *s, const struct event *e, int64_t *id, struct errbuf *eb)
+{
+    enum statement name = e->created_ms ? SQL_APPEND_AT : SQL_APPEND;
+    sqlite3_stmt *st = s->statements[name];
+    enum err err;
+
+    bind(st, 1, e->topic);
+    bind(st, 2, e->type);
+    bind(st, 3, e->data);
+    bind(st, 4, e->key);
+    if (e->created_ms)
+        sqlite3_bind_int64(st, 5, e->created_ms);
+    err = store_run(s, name, "writing", eb);
+    if (err == ERR_OK)
+        *id = sqlite3_last_insert_rowid(s->db);
+    return err;
+}
+
+enum err
+store_append(struct store *s, const struct event *e, int64_t *id, bool *repeated, struct errbuf *eb)
+{
+    enum err err = ERR_OK;
+
+    assert(!sqlite3_get_autocommit(s->db));
+    *repeated = false;
+    if (e->key.p)
+        err = find_key(s, e->key, id, repeated, eb);
+    if (err == ERR_OK && !*repeated)
+        err = insert(s, e, id, eb);
+    if (err != ERR_OK)
+        store_rollback(s);
+    return err;
+}
+
+enum err
+store_prune(struct store *s, int64_t through, uint32_t rows_max, uint32_t *deleted,
+            struct errbuf *eb)
+{
+    sqlite3_stmt *st = s->statements[SQL_PRUNE];
+    enum err err = store_begin(s, eb);
+
+    *deleted = 0;
+    if (err != ERR_OK)
+        return err;
+    sqlite3_bind_int64(st, 1, through);
+    sqlite3_bind_int64(st, 2, rows_max);
+    err = store_run(s, SQL_PRUNE, "pruning", eb);
+    if (err != ERR_OK) {
+        store_rollback(s);
+        return err;
+    }
+    *deleted = (uint32_t)sqlite3_changes(s->db);
+    err = store_commit(s, eb);
+    if (err != ERR_OK)
+        *deleted = 0;
+    return err;
+}
+
+/* ---- where ingest sources stand ---- */
+
+enum err
+store_get_cursor(struct store *s, const char *source, char **position, struct errbuf *eb)
+{
+    sqlite3_stmt *st = s->statements[SQL_GET_CURSOR];
+    enum err err = ERR_OK;
+    int code;
+
+    *position = NULL;
+    bind(st, 1, text_of(source));
+    code = sqlite3_step(st);
+    if (code == SQLITE_ROW) {
+        struct text value = store_column(st, 0);
+
+        *position = value.p ? mem_copy(value) : NULL;
+        if (!*position)
+            err = err_set(eb, ERR_NOMEM, "%s: out of memory", s->path);
+    } else if (code != SQLITE_DONE) {
+        err = store_fail(s, "reading", eb);
+    }
+    store_reset(s, SQL_GET_CURSOR);
+    return err;
+}
+
+enum err
+store_set_cursor(struct store *s, const char *source, const char *position, struct errbuf *eb)
+{
+    sqlite3_stmt *st = s->statements[SQL_SET_CURSOR];
+    enum err err;
+
+    assert(!sqlite3_get_autocommit(s->db));
+    bind(st, 1, text_of(source));
+    bind(st, 2, text_of(position));
+    err = store_run(s, SQL_SET_CURSOR, "writing", eb);
+    if (err != ERR_OK)
+        store_rollback(s);
+    return err;
+}
