@@ -32,6 +32,7 @@ err_exit_status(enum err code)
     case ERR_FULL:
     case ERR_IO:
     case ERR_CORRUPT:
+    case ERR_DENIED:
         return EXIT_FAILED;
     }
     return EXIT_FAILED;

@@ -17,6 +17,7 @@ enum err {
     ERR_FULL,    /* disk or a configured limit is full */
     ERR_IO,      /* the operating system refused */
     ERR_CORRUPT, /* stored data is damaged */
+    ERR_DENIED,  /* understood, and not allowed */
 };
 
 /* Exit statuses of the programs; 64 and 75 as in sysexits.h. */

@@ -22,7 +22,10 @@ struct unit {
 };
 
 static const struct unit sizes[] = {
-    {"", 1}, {"K", 1024}, {"M", 1024 * 1024}, {"G", 1024 * 1024 * 1024},
+    {"", 1},
+    {"K", 1024},
+    {"M", 1024 * 1024},
+    {"G", 1024 * 1024 * 1024},
 };
 static const struct unit durations[] = {
     {"", 1000}, {"ms", 1}, {"s", 1000}, {"m", 60 * 1000}, {"h", 3600 * 1000}, {"d", 86400 * 1000},
@@ -179,8 +182,8 @@ take_pair(void *user, const char *section, const char *name, const char *value)
     }
     if (strcmp(section, "all") == 0) /* another program's setting */
         return 1;
-    load->err = err_set(&load->why, ERR_INVALID, "\"%s\" is not a setting of %s", name,
-                        load->set->program);
+    load->err =
+        err_set(&load->why, ERR_INVALID, "\"%s\" is not a setting of %s", name, load->set->program);
     return 0;
 }
 
@@ -200,8 +203,8 @@ load_file(const struct option_set *set, void *settings, const char *path, struct
     return ERR_OK;
 }
 
-/* One walk over argv. Given only_config, it looks for --config, --help and --version and sets nothing
- * else, because the file has to be read before the command line overrides it. */
+/* One walk over argv. Given only_config, it looks for --config, --help and --version and sets
+ * nothing else, because the file has to be read before the command line overrides it. */
 static enum err
 walk(const struct option_set *set, const struct option *table, void *settings, int argc,
      char **argv, bool only_config, const char **config, enum option_outcome *outcome,
@@ -241,9 +244,9 @@ make_table(const struct option_set *set)
     for (size_t i = 0; i < set->n_rows; i++) {
         const struct option_row *row = &set->rows[i];
 
-        table[i] = (struct option){
-            row->name, row->kind == OPTION_FLAG ? optional_argument : required_argument, NULL,
-            ROW_BASE + (int)i};
+        table[i] = (struct option){row->name,
+                                   row->kind == OPTION_FLAG ? optional_argument : required_argument,
+                                   NULL, ROW_BASE + (int)i};
     }
     table[set->n_rows] = (struct option){"config", required_argument, NULL, VALUE_CONFIG};
     table[set->n_rows + 1] = (struct option){"help", no_argument, NULL, VALUE_HELP};
@@ -290,14 +293,13 @@ option_finish(const struct option_set *set, void *settings)
 }
 
 static void
-print_row(FILE *out, const char *name, const char *argument, const char *help,
-          const char *standard)
+print_row(FILE *out, const char *name, const char *argument, const char *help, const char *standard)
 {
     char left[64];
 
     snprintf(left, sizeof left, "--%s%s%s", name, argument ? " " : "", argument ? argument : "");
-    fprintf(out, "  %-32s %s%s", left, strlen(left) > 32 ? "\n                                   " : "",
-            help);
+    fprintf(out, "  %-32s %s%s", left,
+            strlen(left) > 32 ? "\n                                   " : "", help);
     if (standard)
         fprintf(out, " (default: %s)", standard);
     fputc('\n', out);
@@ -313,8 +315,10 @@ option_help(const struct option_set *set, FILE *out)
         print_row(out, row->name, row->kind == OPTION_FLAG ? NULL : row->argument, row->help,
                   row->kind == OPTION_FLAG ? NULL : row->standard);
     }
-    print_row(out, "config", "FILE", "read settings from this INI file, sections [all] and this "
-                                     "program's name; the command line wins", NULL);
+    print_row(out, "config", "FILE",
+              "read settings from this INI file, sections [all] and this "
+              "program's name; the command line wins",
+              NULL);
     print_row(out, "help", NULL, "print this and exit", NULL);
     print_row(out, "version", NULL, "print the version and exit", NULL);
     if (set->epilogue)

@@ -47,9 +47,10 @@ struct option_set {
 enum option_outcome { OPTION_RUN, OPTION_HELP, OPTION_VERSION };
 
 /* Sets every member of *settings (zeroed before) from defaults, file and command line. *rest is the
- * index in argv of the first argument that is no option. The rows "config", "help" and "version" are
- * understood without being listed. After OPTION_HELP or OPTION_VERSION the caller prints and
- * ends. ERR_INVALID names the option, the value and what is allowed. On error nothing needs freeing. */
+ * index in argv of the first argument that is no option. The rows "config", "help" and "version"
+ * are understood without being listed. After OPTION_HELP or OPTION_VERSION the caller prints and
+ * ends. ERR_INVALID names the option, the value and what is allowed. On error nothing needs
+ * freeing. */
 enum err option_parse(const struct option_set *set, void *settings, int argc, char **argv,
                       int *rest, enum option_outcome *outcome, struct errbuf *eb);
 /* Frees the texts. */
@@ -57,7 +58,8 @@ void option_finish(const struct option_set *set, void *settings);
 
 void option_help(const struct option_set *set, FILE *out);
 
-/* The value of a duration as option_parse reads it ("10m", "250ms", "15"); also used for queries. */
+/* The value of a duration as option_parse reads it ("10m", "250ms", "15"); also used for queries.
+ */
 bool option_duration(const char *s, int64_t *ms);
 
 #endif

@@ -28,10 +28,12 @@ struct event {
 
 /* 1..EVENT_TOPIC_MAX bytes of UTF-8 without control characters (below 0x20 and 0x7f). */
 enum err event_check_topic(struct text topic, struct errbuf *eb);
-/* The same rule for types; a type must also not begin with "freshet:", which is kept for signals. */
+/* The same rule for types; a type must also not begin with "freshet:", which is kept for signals.
+ */
 enum err event_check_type(struct text type, struct errbuf *eb);
 /* All members of an event that is to be appended: data is UTF-8 of at most data_max bytes and has
- * no NUL; key, where present, is 1..EVENT_KEY_MAX bytes without NUL. ERR_INVALID with the reason. */
+ * no NUL; key, where present, is 1..EVENT_KEY_MAX bytes without NUL. ERR_INVALID with the reason.
+ */
 enum err event_check(const struct event *e, size_t data_max, struct errbuf *eb);
 
 #endif

@@ -71,6 +71,51 @@ subscription_add_type(struct subscription *s, struct text type, struct errbuf *e
     return err != ERR_OK ? err : add(&s->types, &s->n_types, type);
 }
 
+/* Adds to `kept` what of the wanted pattern is granted. */
+static enum err
+add_granted(struct subscription *kept, struct text wanted, const struct text *grants,
+            size_t n_grants, struct errbuf *eb)
+{
+    size_t before = kept->n_topics;
+
+    for (size_t i = 0; i < n_grants; i++) {
+        enum err err = ERR_OK;
+
+        if (topic_covers(grants[i], wanted))
+            err = add(&kept->topics, &kept->n_topics, wanted);
+        else if (topic_covers(wanted, grants[i]))
+            err = add(&kept->topics, &kept->n_topics, grants[i]);
+        if (err != ERR_OK)
+            return err_set(eb, err, "out of memory");
+    }
+    if (kept->n_topics == before)
+        return err_set(eb, ERR_DENIED, "topic \"%.*s\" may not be read here", (int)wanted.n,
+                       wanted.p);
+    return ERR_OK;
+}
+
+enum err
+subscription_narrow(struct subscription *s, const struct text *grants, size_t n_grants,
+                    struct errbuf *eb)
+{
+    struct subscription kept = {0};
+    enum err err = ERR_OK;
+
+    assert(!s->key);
+    if (s->n_topics == 0)
+        err = add_granted(&kept, TEXT_LIT("*"), grants, n_grants, eb);
+    for (size_t i = 0; err == ERR_OK && i < s->n_topics; i++)
+        err = add_granted(&kept, s->topics[i], grants, n_grants, eb);
+    if (err != ERR_OK) {
+        free_list(kept.topics, kept.n_topics);
+        return err;
+    }
+    free_list(s->topics, s->n_topics);
+    s->topics = kept.topics;
+    s->n_topics = kept.n_topics;
+    return ERR_OK;
+}
+
 static int
 order(const void *a, const void *b)
 {

@@ -20,7 +20,8 @@ struct subscription {
     size_t n_topics;
     struct text *types;
     size_t n_types;
-    char *key; /* after seal: canonical text such as "topic=a&topic=b*&type=edit"; "" = everything */
+    char
+        *key; /* after seal: canonical text such as "topic=a&topic=b*&type=edit"; "" = everything */
 };
 
 void subscription_init(struct subscription *s);
@@ -29,6 +30,12 @@ void subscription_finish(struct subscription *s);
 /* Copies the text. ERR_INVALID for a text that no topic or type could equal, ERR_NOMEM. */
 enum err subscription_add_topic(struct subscription *s, struct text pattern, struct errbuf *eb);
 enum err subscription_add_type(struct subscription *s, struct text type, struct errbuf *eb);
+
+/* Before seal: keeps of the topics what the granted patterns cover. A requested pattern wider than
+ * a grant shrinks to the grant, and asking for all topics asks for all that is granted. ERR_DENIED
+ * (with text) when one of the requested topics is not covered at all, ERR_NOMEM. */
+enum err subscription_narrow(struct subscription *s, const struct text *grants, size_t n_grants,
+                             struct errbuf *eb);
 
 /* Brings it into canonical form and makes the key. ERR_NOMEM. */
 enum err subscription_seal(struct subscription *s);

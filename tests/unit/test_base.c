@@ -72,7 +72,10 @@ struct settings {
     char *name;
 };
 
-#define ROW(n, k, m, d, lo, hi, a) {n, k, offsetof(struct settings, m), d, lo, hi, a, "help"}
+#define ROW(n, k, m, d, lo, hi, a)                                                                 \
+    {                                                                                              \
+        n, k, offsetof(struct settings, m), d, lo, hi, a, "help"                                   \
+    }
 static const struct option_row rows[] = {
     ROW("quiet", OPTION_FLAG, quiet, "off", 0, 0, NULL),
     ROW("count", OPTION_COUNT, count, "3", 1, 10, "N"),

@@ -1,0 +1,131 @@
+#include "stream/cursor.h"
+
+#include <time.h>
+
+const char *
+cursor_reset_name(enum cursor_reset reason)
+{
+    switch (reason) {
+    case CURSOR_EXACT:
+        break;
+    case CURSOR_INVALID:
+        return "invalid";
+    case CURSOR_EPOCH:
+        return "epoch";
+    case CURSOR_FUTURE:
+        return "future";
+    case CURSOR_PRUNED:
+        return "pruned";
+    }
+    return "exact";
+}
+
+enum cursor_reset
+cursor_parse(struct text s, const char *epoch, int64_t *id)
+{
+    const char *dash = s.n ? memchr(s.p, '-', s.n) : NULL;
+    struct text digits = {s.p, dash ? (size_t)(dash - s.p) : s.n};
+    struct text given = dash ? (struct text){dash + 1, s.n - digits.n - 1} : TEXT_NONE;
+    long long value;
+
+    if (!text_to_int64(digits, &value))
+        return CURSOR_INVALID;
+    for (size_t i = 0; i < given.n; i++)
+        if (!((given.p[i] >= '0' && given.p[i] <= '9') || (given.p[i] >= 'a' && given.p[i] <= 'z')))
+            return CURSOR_INVALID;
+    if (dash && given.n == 0)
+        return CURSOR_INVALID;
+    if (dash && !text_equal(given, text_of(epoch)))
+        return CURSOR_EPOCH;
+    *id = value;
+    return CURSOR_EXACT;
+}
+
+/* Takes exactly n digits off the front of *s. */
+static bool
+take_number(struct text *s, size_t n, int low, int high, int *value)
+{
+    *value = 0;
+    if (s->n < n)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        if (s->p[i] < '0' || s->p[i] > '9')
+            return false;
+        *value = *value * 10 + (s->p[i] - '0');
+    }
+    *s = (struct text){s->p + n, s->n - n};
+    return *value >= low && *value <= high;
+}
+
+static bool
+take_char(struct text *s, const char *any_of)
+{
+    if (s->n == 0 || s->p[0] == '\0' || !strchr(any_of, s->p[0]))
+        return false;
+    *s = (struct text){s->p + 1, s->n - 1};
+    return true;
+}
+
+static bool
+take_fraction(struct text *s, int *ms)
+{
+    int scale = 100;
+
+    if (s->n == 0 || s->p[0] < '0' || s->p[0] > '9')
+        return false;
+    for (; s->n && s->p[0] >= '0' && s->p[0] <= '9'; scale /= 10) {
+        *ms += (s->p[0] - '0') * scale;
+        *s = (struct text){s->p + 1, s->n - 1};
+    }
+    return true;
+}
+
+static bool
+take_zone(struct text *s, int *offset_min)
+{
+    int hours, minutes = 0, sign;
+
+    if (s->n == 0 || take_char(s, "Zz"))
+        return true;
+    sign = s->p[0] == '-' ? -1 : 1;
+    if (!take_char(s, "+- ") || !take_number(s, 2, 0, 23, &hours))
+        return false;
+    take_char(s, ":");
+    if (s->n && !take_number(s, 2, 0, 59, &minutes))
+        return false;
+    *offset_min = sign * (hours * 60 + minutes);
+    return true;
+}
+
+bool
+cursor_parse_time(struct text s, int64_t *ms)
+{
+    struct tm tm = {0};
+    int year, month, day, hour = 0, minute = 0, second = 0, fraction = 0, offset_min = 0;
+
+    if (!take_number(&s, 4, 1970, 9999, &year) || !take_char(&s, "-") ||
+        !take_number(&s, 2, 1, 12, &month) || !take_char(&s, "-") ||
+        !take_number(&s, 2, 1, 31, &day))
+        return false;
+    if (take_char(&s, "Tt ")) {
+        if (!take_number(&s, 2, 0, 23, &hour) || !take_char(&s, ":") ||
+            !take_number(&s, 2, 0, 59, &minute))
+            return false;
+        if (take_char(&s, ":") && !take_number(&s, 2, 0, 60, &second))
+            return false;
+        if (take_char(&s, ".") && !take_fraction(&s, &fraction))
+            return false;
+        if (!take_zone(&s, &offset_min))
+            return false;
+    }
+    if (s.n > 0)
+        return false;
+    tm.tm_year = year - 1900;
+    tm.tm_mon = month - 1;
+    tm.tm_mday = day;
+    tm.tm_hour = hour;
+    tm.tm_min = minute;
+    tm.tm_sec = second;
+    *ms = ((int64_t)timegm(&tm) - offset_min * 60) * 1000 + fraction;
+    return tm.tm_mday == day; /* timegm has moved 31 February into March */
+}

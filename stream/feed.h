@@ -1,0 +1,85 @@
+/* feed: one distinct subscription, shared by everybody who made it.
+ *
+ * It knows which events of the window match: a ring of {id, sequence number} in id order, filled as
+ * events are published and, on demand, downwards when somebody's position lies below. The feed of
+ * everything needs no ring: the window itself is its list. It also holds the pages that were read
+ * from the table for its subscribers, and the two lists its subscribers are in.
+ *
+ * Invariant: every matching event with feed_floor() < id <= window head is in the ring and in the
+ * window. A position at or above the floor is LIVE, one below is BEHIND and goes on from pages.
+ * Running out of memory raises the floor: nobody loses anything, the table is asked.
+ *
+ * Memory: 16 bytes per event of the window that matches, at most events_max of them. */
+#ifndef STREAM_FEED_H
+#define STREAM_FEED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <uthash.h>
+
+#include "stream/page.h"
+#include "stream/subscription.h"
+#include "stream/window.h"
+
+struct feed_entry {
+    int64_t id;
+    uint64_t seq;
+};
+
+struct subscriber;
+TAILQ_HEAD(subscriber_list, subscriber);
+TAILQ_HEAD(page_list, page);
+
+/* A page that somebody waits for: the one after this position. */
+struct page_request {
+    struct feed *feed; /* holds a reference */
+    int64_t after;
+    TAILQ_ENTRY(page_request) in_feed, in_queue;
+};
+TAILQ_HEAD(page_request_list, page_request);
+
+struct feed {
+    struct subscription what; /* owned, sealed */
+    const struct window *window;
+    bool everything; /* no ring: all of the window matches */
+    struct feed_entry *ring;
+    uint64_t capacity, head, tail; /* of the ring; capacity is a power of two or 0 */
+    int64_t floor_id;              /* see feed_floor() */
+    uint32_t refs;                 /* subscribers and jobs that name this feed */
+    bool dirty;
+    struct subscriber_list live;    /* whoever is served from memory */
+    struct subscriber_list waiting; /* whoever waits for a page */
+    struct page_list pages;
+    struct page_request_list requests; /* pages that are being fetched */
+    TAILQ_ENTRY(feed) in_dirty;
+    UT_hash_handle by_key;
+};
+
+/* Takes the subscription over (also when it fails). NULL = no memory. Refs start at 0. */
+struct feed *feed_create(struct subscription *what, const struct window *window);
+void feed_destroy(struct feed *f);
+
+/* An event that matches was appended to the window. */
+void feed_append(struct feed *f, int64_t id, uint64_t seq);
+/* Memory does not know what matches up to id: whoever is below must ask the table. */
+void feed_restart(struct feed *f, int64_t id);
+/* The sequence number last appended; UINT64_MAX = none. */
+uint64_t feed_last_seq(const struct feed *f);
+
+/* True when every matching event above id is at hand in memory. May look at up to FEED_SCAN_MAX
+ * entries of the window to make it so. */
+enum { FEED_SCAN_MAX = 4096 };
+bool feed_covers(struct feed *f, int64_t id);
+
+/* The position before the newest n matching events, if memory can tell. */
+bool feed_last(struct feed *f, uint64_t n, int64_t *position);
+
+/* The longest run of frames above *id, of at most bytes_max bytes and in one piece; *id becomes the
+ * id of its last event, *first that of its first one, *events grows by their number. Empty when the
+ * next frame alone is longer; *next_bytes is then its length, else 0. Only after feed_covers(*id).
+ */
+struct text feed_run(const struct feed *f, int64_t *id, uint64_t bytes_max, int64_t *first,
+                     uint64_t *events, uint64_t *next_bytes);
+
+#endif

@@ -1,0 +1,413 @@
+#include "stream/hub.h"
+
+#include <assert.h>
+
+#include "base/mem.h"
+#include "stream/topic.h"
+
+/* uthash asks for memory through our own allocator and reports failure by leaving the element out.
+ */
+#undef uthash_malloc
+#undef uthash_free
+#define uthash_malloc(size) mem_alloc(size)
+#define uthash_free(p, size) mem_free(p)
+
+#if !HASH_NONFATAL_OOM
+#error "uthash must be told by -DHASH_NONFATAL_OOM=1 that running out of memory is not fatal"
+#endif
+
+/* Which feeds named this pattern ("*" for feeds of all topics). */
+struct pattern {
+    struct feed **feeds;
+    size_t n, capacity;
+    UT_hash_handle by_text;
+    size_t text_n;
+    char text[];
+};
+
+enum err
+hub_init(struct hub *h, uint64_t window_bytes, uint64_t window_events, size_t cache_max,
+         int64_t start_id)
+{
+    *h = (struct hub){.cache_max = cache_max};
+    TAILQ_INIT(&h->dirty);
+    TAILQ_INIT(&h->requests);
+    TAILQ_INIT(&h->cache);
+    return window_init(&h->window, window_bytes, window_events, start_id);
+}
+
+void
+hub_finish(struct hub *h)
+{
+    assert(!h->feeds && !h->patterns);
+    window_finish(&h->window);
+}
+
+/* ---- patterns ---- */
+
+static struct pattern *
+find_pattern(struct hub *h, const char *text, size_t n)
+{
+    struct pattern *p;
+
+    HASH_FIND(by_text, h->patterns, text, n, p);
+    return p;
+}
+
+static void
+count_prefix(struct hub *h, const struct pattern *p, int change)
+{
+    struct text prefix;
+
+    if (topic_is_prefix((struct text){p->text, p->text_n}, &prefix))
+        h->prefixes[prefix.n] = (uint32_t)((int64_t)h->prefixes[prefix.n] + change);
+}
+
+static struct pattern *
+make_pattern(struct hub *h, struct text text)
+{
+    struct pattern *p = mem_zalloc(sizeof *p + text.n);
+
+    if (!p)
+        return NULL;
+    memcpy(p->text, text.p, text.n);
+    p->text_n = text.n;
+    HASH_ADD_KEYPTR(by_text, h->patterns, p->text, p->text_n, p);
+    if (!p->by_text.tbl) { /* out of memory inside uthash */
+        mem_free(p);
+        return NULL;
+    }
+    count_prefix(h, p, 1);
+    return p;
+}
+
+static void
+drop_pattern_if_unused(struct hub *h, struct pattern *p)
+{
+    if (p->n > 0)
+        return;
+    count_prefix(h, p, -1);
+    HASH_DELETE(by_text, h->patterns, p);
+    mem_free(p->feeds);
+    mem_free(p);
+}
+
+static bool
+register_pattern(struct hub *h, struct text text, struct feed *f)
+{
+    struct pattern *p = find_pattern(h, text.p, text.n);
+
+    if (!p)
+        p = make_pattern(h, text);
+    if (!p)
+        return false;
+    if (p->n == p->capacity) {
+        size_t capacity = p->capacity ? p->capacity * 2 : 1;
+        struct feed **feeds = mem_realloc(p->feeds, capacity * sizeof(struct feed *));
+
+        if (!feeds) {
+            drop_pattern_if_unused(h, p);
+            return false;
+        }
+        p->feeds = feeds;
+        p->capacity = capacity;
+    }
+    p->feeds[p->n++] = f;
+    return true;
+}
+
+static void
+unregister_pattern(struct hub *h, struct text text, const struct feed *f)
+{
+    struct pattern *p = find_pattern(h, text.p, text.n);
+
+    for (size_t i = 0; p && i < p->n; i++) {
+        if (p->feeds[i] == f) {
+            p->feeds[i] = p->feeds[--p->n];
+            drop_pattern_if_unused(h, p);
+            return;
+        }
+    }
+}
+
+static void
+unregister_feed(struct hub *h, const struct feed *f)
+{
+    if (f->what.n_topics == 0)
+        unregister_pattern(h, TEXT_LIT("*"), f);
+    for (size_t i = 0; i < f->what.n_topics; i++)
+        unregister_pattern(h, f->what.topics[i], f);
+}
+
+static bool
+register_feed(struct hub *h, struct feed *f)
+{
+    bool done = f->what.n_topics > 0 || register_pattern(h, TEXT_LIT("*"), f);
+
+    for (size_t i = 0; done && i < f->what.n_topics; i++)
+        done = register_pattern(h, f->what.topics[i], f);
+    if (!done)
+        unregister_feed(h, f);
+    return done;
+}
+
+/* ---- feeds ---- */
+
+struct feed *
+hub_hold(struct hub *h, struct subscription *what)
+{
+    struct feed *f;
+
+    HASH_FIND(by_key, h->feeds, what->key, strlen(what->key), f);
+    if (f) {
+        subscription_finish(what);
+        f->refs++;
+        return f;
+    }
+    f = feed_create(what, &h->window);
+    if (!f)
+        return NULL;
+    if (!register_feed(h, f)) {
+        feed_destroy(f);
+        return NULL;
+    }
+    HASH_ADD_KEYPTR(by_key, h->feeds, f->what.key, strlen(f->what.key), f);
+    if (!f->by_key.tbl) {
+        unregister_feed(h, f);
+        feed_destroy(f);
+        return NULL;
+    }
+    h->n_feeds++;
+    f->refs = 1;
+    return f;
+}
+
+static void
+drop_page(struct hub *h, struct page *p)
+{
+    TAILQ_REMOVE(&p->feed->pages, p, in_feed);
+    TAILQ_REMOVE(&h->cache, p, in_cache);
+    h->cache_bytes -= page_cost(p);
+    page_destroy(p);
+}
+
+void
+hub_release(struct hub *h, struct feed *f)
+{
+    struct page *p;
+
+    assert(f->refs > 0);
+    if (--f->refs > 0)
+        return;
+    while ((p = TAILQ_FIRST(&f->pages)))
+        drop_page(h, p);
+    if (f->dirty)
+        TAILQ_REMOVE(&h->dirty, f, in_dirty);
+    unregister_feed(h, f);
+    HASH_DELETE(by_key, h->feeds, f);
+    h->n_feeds--;
+    feed_destroy(f);
+}
+
+/* ---- publishing ---- */
+
+static void
+mark_dirty(struct hub *h, struct feed *f)
+{
+    if (!f->dirty)
+        TAILQ_INSERT_TAIL(&h->dirty, f, in_dirty);
+    f->dirty = true;
+}
+
+static void
+append_to_feeds(struct hub *h, const char *pattern, size_t n, struct text type, int64_t id,
+                uint64_t seq)
+{
+    struct pattern *p = find_pattern(h, pattern, n);
+
+    for (size_t i = 0; p && i < p->n; i++) {
+        struct feed *f = p->feeds[i];
+
+        if (!subscription_matches_type(&f->what, type) || feed_last_seq(f) == seq)
+            continue; /* the latter: it named two patterns that match */
+        feed_append(f, id, seq);
+        mark_dirty(h, f);
+    }
+}
+
+static void
+publish_one(struct hub *h, int64_t id, struct text topic, struct text type, struct text frame)
+{
+    uint64_t seq = window_append(&h->window, id, topic, type, frame);
+    char pattern[EVENT_TOPIC_MAX + 1];
+
+    if (topic.n > EVENT_TOPIC_MAX)
+        topic.n = EVENT_TOPIC_MAX; /* a row that evaded the schema's checks */
+    append_to_feeds(h, topic.p, topic.n, type, id, seq);
+    memcpy(pattern, topic.p, topic.n);
+    for (size_t n = 0; n <= topic.n; n++) {
+        if (h->prefixes[n] == 0)
+            continue;
+        pattern[n] = '*';
+        append_to_feeds(h, pattern, n + 1, type, id, seq);
+        if (n < topic.n)
+            pattern[n] = topic.p[n];
+    }
+}
+
+/* Events above the window's head were deleted before we saw them. Nobody can go on from memory then
+ * as if nothing had happened: everybody asks the table, and is told. */
+static void
+restart(struct hub *h, int64_t id)
+{
+    struct feed *f, *next;
+
+    window_restart(&h->window, id);
+    HASH_ITER(by_key, h->feeds, f, next)
+    {
+        feed_restart(f, id);
+        mark_dirty(h, f);
+    }
+}
+
+void
+hub_publish(struct hub *h, const struct page *p)
+{
+    int64_t gone = p->pruned_through < p->through ? p->pruned_through : p->through;
+
+    assert(p->after == h->window.head_id);
+    if (gone > h->window.head_id)
+        restart(h, gone);
+    for (size_t i = page_after(p, h->window.head_id); i < p->n; i++)
+        publish_one(h, p->entries[i].id, page_topic(p, i), page_type(p, i), page_frame(p, i));
+    window_advance(&h->window, p->through);
+}
+
+struct feed *
+hub_next_dirty(struct hub *h)
+{
+    struct feed *f = TAILQ_FIRST(&h->dirty);
+
+    if (f) {
+        TAILQ_REMOVE(&h->dirty, f, in_dirty);
+        f->dirty = false;
+    }
+    return f;
+}
+
+/* ---- subscribers ---- */
+
+void
+hub_join(struct hub *h, struct subscriber *s)
+{
+    (void)h;
+    s->waiting = false;
+    TAILQ_INSERT_TAIL(&s->feed->live, s, in_feed);
+}
+
+static void
+take_off(struct subscriber *s)
+{
+    if (s->waiting)
+        TAILQ_REMOVE(&s->feed->waiting, s, in_feed);
+    else
+        TAILQ_REMOVE(&s->feed->live, s, in_feed);
+}
+
+void
+hub_leave(struct hub *h, struct subscriber *s)
+{
+    take_off(s);
+    hub_release(h, s->feed);
+    s->feed = NULL;
+}
+
+enum err
+hub_wait(struct hub *h, struct subscriber *s)
+{
+    struct feed *f = s->feed;
+    struct page_request *r;
+
+    if (s->waiting)
+        return ERR_OK;
+    TAILQ_FOREACH(r, &f->requests, in_feed)
+    if (r->after == s->at.cursor)
+        break;
+    if (!r) {
+        r = mem_zalloc(sizeof *r);
+        if (!r)
+            return ERR_NOMEM;
+        r->feed = f;
+        r->after = s->at.cursor;
+        f->refs++;
+        TAILQ_INSERT_TAIL(&f->requests, r, in_feed);
+        TAILQ_INSERT_TAIL(&h->requests, r, in_queue);
+    }
+    take_off(s);
+    s->waiting = true;
+    TAILQ_INSERT_TAIL(&f->waiting, s, in_feed);
+    return ERR_OK;
+}
+
+struct page_request *
+hub_next_request(struct hub *h)
+{
+    struct page_request *r = TAILQ_FIRST(&h->requests);
+
+    if (r)
+        TAILQ_REMOVE(&h->requests, r, in_queue);
+    return r;
+}
+
+static void
+end_request(struct hub *h, struct page_request *r)
+{
+    struct feed *f = r->feed;
+
+    TAILQ_REMOVE(&f->requests, r, in_feed);
+    mem_free(r);
+    hub_release(h, f);
+}
+
+void
+hub_deliver(struct hub *h, struct page_request *request, struct page *p, hub_each *wake,
+            void *context)
+{
+    struct feed *f = request->feed;
+    struct subscriber *s, *next;
+
+    p->feed = f;
+    TAILQ_INSERT_TAIL(&f->pages, p, in_feed);
+    TAILQ_INSERT_TAIL(&h->cache, p, in_cache);
+    h->cache_bytes += page_cost(p);
+    for (s = TAILQ_FIRST(&f->waiting); s; s = next) {
+        next = TAILQ_NEXT(s, in_feed);
+        if (s->at.cursor < p->after || s->at.cursor >= p->through)
+            continue;
+        take_off(s);
+        s->waiting = false;
+        TAILQ_INSERT_TAIL(&f->live, s, in_feed);
+        wake(context, s);
+    }
+    end_request(h, request);
+}
+
+void
+hub_fail(struct hub *h, struct page_request *request, hub_each *drop, void *context)
+{
+    struct subscriber *s, *next;
+
+    for (s = TAILQ_FIRST(&request->feed->waiting); s; s = next) {
+        next = TAILQ_NEXT(s, in_feed);
+        if (s->at.cursor == request->after)
+            drop(context, s);
+    }
+    end_request(h, request);
+}
+
+void
+hub_trim(struct hub *h)
+{
+    while (h->cache_bytes > h->cache_max)
+        drop_page(h, TAILQ_FIRST(&h->cache));
+}

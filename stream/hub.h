@@ -1,0 +1,84 @@
+/* hub: the window, all feeds, and who is concerned by what.
+ *
+ * Operations: publish a page of new events; join and leave (a subscriber enters and leaves a feed);
+ * wait and deliver (a subscriber lacks a page; a page has come). Publishing looks up the event's
+ * topic and its prefixes of the lengths that are in use, so its cost depends on the feeds that
+ * match and not on the number of feeds. Feeds that got something are in `dirty` until the caller
+ * has taken them.
+ *
+ * Belongs to one thread. No system calls, no clock. Out of memory refuses one join or forgets one
+ * page; nothing that exists is harmed.
+ *
+ * Memory: the window (fixed), the pages (pages_max bytes after hub_trim), 16 bytes per feed and
+ * matching event of the window. */
+#ifndef STREAM_HUB_H
+#define STREAM_HUB_H
+
+#include <stdint.h>
+
+#include "stream/feed.h"
+#include "stream/page.h"
+#include "stream/subscriber.h"
+#include "stream/window.h"
+
+struct pattern;
+TAILQ_HEAD(feed_list, feed);
+
+struct hub {
+    struct window window;
+    struct feed *feeds;                     /* hash by key */
+    struct pattern *patterns;               /* hash by pattern text: which feeds named it */
+    uint32_t prefixes[EVENT_TOPIC_MAX + 1]; /* how many patterns are prefixes of this length */
+    struct feed_list dirty;
+    struct page_request_list requests; /* not taken yet, first come first served */
+    struct page_list cache;            /* every page, the least recently used first */
+    size_t cache_bytes, cache_max;
+    uint64_t n_feeds;
+};
+
+enum err hub_init(struct hub *h, uint64_t window_bytes, uint64_t window_events, size_t cache_max,
+                  int64_t start_id);
+/* No subscriber may be left. */
+void hub_finish(struct hub *h);
+
+/* Appends the page's events to the window and to the feeds that match. The page was made with names
+ * and starts where the window ends: page->after == window.head_id. The page stays the caller's. */
+void hub_publish(struct hub *h, const struct page *p);
+
+/* The next feed that got something, or NULL; its `live` subscribers may have something to gather.
+ */
+struct feed *hub_next_dirty(struct hub *h);
+
+/* The feed for this subscription, made if need be, with one reference more. Takes *what over in
+ * any case. NULL = no memory. */
+struct feed *hub_hold(struct hub *h, struct subscription *what);
+void hub_release(struct hub *h, struct feed *f);
+
+/* s->feed, s->at.cursor and the flags are set by the caller, who holds a reference for it. */
+void hub_join(struct hub *h, struct subscriber *s);
+/* The caller's reference is released too. */
+void hub_leave(struct hub *h, struct subscriber *s);
+
+/* The subscriber lacks the page after its cursor: no live delivery until it has come. Subscribers
+ * of a feed that wait at the same position share one request. ERR_NOMEM changes nothing. */
+enum err hub_wait(struct hub *h, struct subscriber *s);
+
+/* The oldest request that nobody has taken yet, or NULL. Whoever takes it fetches the page and ends
+ * the request with hub_deliver or hub_fail. */
+struct page_request *hub_next_request(struct hub *h);
+
+typedef void hub_each(void *context, struct subscriber *s);
+
+/* The page (owned by the hub from now on) answers the request, which is freed. Every waiting
+ * subscriber of the feed whose cursor lies in the page is moved to live and handed to wake(). */
+void hub_deliver(struct hub *h, struct page_request *request, struct page *p, hub_each *wake,
+                 void *context);
+
+/* No page: whoever waits at this position is handed to drop(), which must make it leave. */
+void hub_fail(struct hub *h, struct page_request *request, hub_each *drop, void *context);
+
+/* Frees the least recently used pages above cache_max. Call when nobody has gathered pieces of
+ * them. */
+void hub_trim(struct hub *h);
+
+#endif

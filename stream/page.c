@@ -1,0 +1,164 @@
+#include "stream/page.h"
+
+#include <assert.h>
+
+#include "base/mem.h"
+#include "stream/sse.h"
+
+enum { ENTRIES_FIRST = 64 };
+
+struct page *
+page_create(int64_t after, size_t bytes_max)
+{
+    struct page *p = mem_zalloc(sizeof *p);
+
+    if (p) {
+        p->after = p->through = after;
+        buf_init(&p->frames, bytes_max);
+        buf_init(&p->names, SIZE_MAX / 2);
+    }
+    return p;
+}
+
+void
+page_destroy(struct page *p)
+{
+    if (!p)
+        return;
+    buf_finish(&p->frames);
+    buf_finish(&p->names);
+    mem_free(p->entries);
+    mem_free(p);
+}
+
+static bool
+make_room(struct page *p)
+{
+    size_t capacity = p->capacity ? p->capacity * 2 : ENTRIES_FIRST;
+    struct page_entry *entries;
+
+    if (p->n < p->capacity)
+        return true;
+    entries = mem_realloc(p->entries, capacity * sizeof *entries);
+    if (!entries)
+        return false;
+    p->entries = entries;
+    p->capacity = capacity;
+    return true;
+}
+
+/* An encoded frame is longer than the data by the head and by six bytes a line. */
+static size_t
+frame_size_max(const struct event *e)
+{
+    size_t lines = 1;
+
+    for (size_t i = 0; i < e->data.n; i++)
+        lines += e->data.p[i] == '\n' || e->data.p[i] == '\r';
+    return SSE_ID_SIZE + 32 + e->type.n + e->data.n + lines * 7;
+}
+
+enum page_added
+page_add(struct page *p, const struct event *e, const char *epoch, bool with_names)
+{
+    size_t frames_before = p->frames.length, names_before = p->names.length;
+
+    if (p->n > 0 && p->frames.max - frames_before < frame_size_max(e))
+        return PAGE_IS_FULL;
+    if (p->n == 0) /* one event must always go in */
+        p->frames.max = p->frames.max > frame_size_max(e) ? p->frames.max : frame_size_max(e);
+    if (!make_room(p))
+        return PAGE_NO_MEMORY;
+    sse_event(&p->frames, e, epoch);
+    if (with_names) {
+        buf_text(&p->names, e->topic);
+        buf_text(&p->names, e->type);
+    }
+    if (buf_failed(&p->frames) || buf_failed(&p->names)) {
+        p->frames.length = frames_before;
+        p->names.length = names_before;
+        p->frames.failed = p->names.failed = false;
+        return PAGE_NO_MEMORY;
+    }
+    p->entries[p->n++] = (struct page_entry){
+        .id = e->id,
+        .frame_end = p->frames.length,
+        .name_end = p->names.length,
+        .topic_n = (uint16_t)e->topic.n,
+        .type_n = (int16_t)(e->type.p ? (int)e->type.n : -1),
+    };
+    return PAGE_ADDED;
+}
+
+size_t
+page_after(const struct page *p, int64_t id)
+{
+    size_t low = 0, high = p->n;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (p->entries[middle].id <= id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static size_t
+frame_start(const struct page *p, size_t i)
+{
+    return i == 0 ? 0 : p->entries[i - 1].frame_end;
+}
+
+struct text
+page_frame(const struct page *p, size_t i)
+{
+    size_t start = frame_start(p, i);
+
+    return (struct text){p->frames.data + start, p->entries[i].frame_end - start};
+}
+
+struct text
+page_topic(const struct page *p, size_t i)
+{
+    const struct page_entry *e = &p->entries[i];
+    size_t type_n = e->type_n > 0 ? (size_t)e->type_n : 0;
+
+    return (struct text){p->names.data + e->name_end - type_n - e->topic_n, e->topic_n};
+}
+
+struct text
+page_type(const struct page *p, size_t i)
+{
+    const struct page_entry *e = &p->entries[i];
+
+    if (e->type_n < 0)
+        return TEXT_NONE;
+    return (struct text){p->names.data + e->name_end - (size_t)e->type_n, (size_t)e->type_n};
+}
+
+struct text
+page_run(const struct page *p, size_t i, size_t bytes_max, size_t *end)
+{
+    size_t start = frame_start(p, i), low = i, high = p->n;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (p->entries[middle].frame_end - start <= bytes_max)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *end = low;
+    return (struct text){p->frames.data + start,
+                         low > i ? p->entries[low - 1].frame_end - start : 0};
+}
+
+size_t
+page_cost(const struct page *p)
+{
+    return sizeof *p + p->frames.capacity + p->names.capacity + p->capacity * sizeof *p->entries;
+}

@@ -1,0 +1,59 @@
+/* page: a piece of the log as one reader read it from the table: frames, ready to be sent.
+ *
+ * It holds every event that matches a filter with after < id <= through, in id order, encoded. A
+ * page is built by one thread, handed over whole, and read-only from then on; whoever holds it
+ * destroys it. It may be empty and still say something: that nothing matches up to `through`. */
+#ifndef STREAM_PAGE_H
+#define STREAM_PAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "base/buf.h"
+#include "stream/event.h"
+
+struct page_entry {
+    int64_t id;
+    size_t frame_end; /* offset in frames where this event's frame ends */
+    size_t name_end;  /* the same in names, when names are kept */
+    uint16_t topic_n;
+    int16_t type_n; /* -1 = no type */
+};
+
+struct page {
+    int64_t after, through;
+    int64_t oldest, newest, pruned_through; /* marks of the table, from the same transaction */
+    struct buf frames;
+    struct buf names; /* topic and type of each event; only in pages that fill a window */
+    struct page_entry *entries;
+    size_t n, capacity;
+    TAILQ_ENTRY(page) in_feed, in_cache; /* of the cache that holds it */
+    struct feed *feed;
+};
+
+/* An empty page that takes frames up to bytes_max, but always at least one event. NULL = no memory.
+ */
+struct page *page_create(int64_t after, size_t bytes_max);
+void page_destroy(struct page *p); /* NULL is allowed */
+
+enum page_added { PAGE_ADDED, PAGE_IS_FULL, PAGE_NO_MEMORY };
+
+/* Encodes e at the end; with_names for pages that fill a window. When it is full (so many bytes) or
+ * memory ran out, nothing is added and the events that are in it stay valid. */
+enum page_added page_add(struct page *p, const struct event *e, const char *epoch, bool with_names);
+
+/* Index of the first event above id; n when there is none. */
+size_t page_after(const struct page *p, int64_t id);
+
+struct text page_frame(const struct page *p, size_t i);
+struct text page_topic(const struct page *p, size_t i);
+struct text page_type(const struct page *p, size_t i);
+
+/* The longest run of frames [i, *end) of at most bytes_max bytes, as one text. */
+struct text page_run(const struct page *p, size_t i, size_t bytes_max, size_t *end);
+
+/* What it occupies, bytes. */
+size_t page_cost(const struct page *p);
+
+#endif

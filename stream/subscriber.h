@@ -1,0 +1,68 @@
+/* subscriber: one client as the domain sees it: a feed and a position.
+ *
+ * There is no queue. What the client lacks is what the log holds above its cursor, and gathering it
+ * is the one path that live delivery, resume, catching up and start-up share: as long as memory
+ * covers the cursor, frames come from the feed; below that they come from pages. Which of the two
+ * is decided by comparing ids, so the hand-over leaves no gap and makes no double.
+ *
+ * gather() moves the position past what it returns. If nothing of it could be sent, put the saved
+ * struct subscriber_position back. */
+#ifndef STREAM_SUBSCRIBER_H
+#define STREAM_SUBSCRIBER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/uio.h>
+
+#include "base/buf.h"
+#include "stream/cursor.h"
+#include "stream/feed.h"
+
+struct subscriber_position {
+    int64_t cursor;      /* every matching event up to here has been gathered */
+    int64_t told_pruned; /* deletions up to here are known to the client */
+    int64_t first_id;    /* of the events gathered; 0 = none yet */
+    int64_t last_id;
+    uint64_t events;
+    bool live_told; /* freshet:live has been gathered */
+};
+
+struct subscriber {
+    struct feed *feed;
+    struct subscriber_position at;
+    bool waiting;   /* in feed->waiting, else in feed->live */
+    bool reset_now; /* after a reset go on from the newest event, not from the oldest */
+    TAILQ_ENTRY(subscriber) in_feed;
+};
+
+enum { GATHER_PIECES = 256 }; /* far below the kernel's 1,024 (UIO_MAXIOV) */
+
+/* What is to be sent next: pieces of feed and page memory and of the scratch; valid until the
+ * window, the pages or the struct change. pieces[0] is left to the caller (the record header). */
+struct gather {
+    struct iovec pieces[1 + GATHER_PIECES];
+    int n; /* pieces in use, with pieces[0] */
+    size_t bytes, bytes_max;
+    size_t scratch_n;
+    char scratch[512];
+};
+
+enum gathered {
+    GATHERED_ALL,    /* the client has, or gets with this, all there is */
+    GATHERED_PART,   /* more is at hand; call again */
+    GATHERED_BEHIND, /* what comes next is in the table only: a page after the cursor is needed */
+};
+
+void gather_init(struct gather *g, size_t bytes_max);
+
+/* A frame larger than bytes_max comes alone, whole; g->bytes then exceeds bytes_max. epoch as in
+ * sse_event(). */
+enum gathered subscriber_gather(struct subscriber *s, struct gather *g, const char *epoch);
+
+/* Appends the block "freshet:reset" to out. requested is what the client sent; ids <= 0 become
+ * null. */
+void subscriber_reset(struct buf *out, enum cursor_reset why, struct text requested, int64_t oldest,
+                      int64_t newest, const char *epoch);
+
+#endif
