@@ -1,0 +1,317 @@
+/* answer: what a request gets.
+ *
+ * A stream begins with its head and the reconnection time, sent before anything else is known, so
+ * that the browser's `open` event comes at once. Where in the log it begins is then found out: from
+ * memory if possible, else by the reader (a job); answer_located() goes on from there. */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "fcgi/query.h"
+#include "fcgi/request.h"
+#include "fcgi/server.h"
+#include "stream/sse.h"
+
+#define ALLOWED "GET, HEAD, OPTIONS"
+
+static const char stream_head[] = "Status: 200 OK\r\n"
+                                  "Content-Type: text/event-stream\r\n"
+                                  "Cache-Control: no-cache, no-transform\r\n"
+                                  "X-Accel-Buffering: no\r\n"
+                                  "\r\n";
+
+/* Evenly from low to high. Statistics only, nothing that must not be guessed. */
+static int64_t
+between(int64_t low, int64_t high)
+{
+    return low + (high > low ? random() % (high - low + 1) : 0);
+}
+
+static void
+begin_response(struct conn *c)
+{
+    c->state = CONN_STREAM;
+    server_list(c->server, c, &c->server->quiet);
+}
+
+static void
+send_and_end(struct conn *c, const struct buf *b)
+{
+    if (buf_failed(b)) {
+        conn_drop(c, REASON_NO_MEMORY);
+        return;
+    }
+    begin_response(c);
+    conn_send(c, buf_view(b));
+    conn_end(c, REASON_ANSWERED);
+}
+
+/* RFC 9457. */
+static void
+problem(struct conn *c, int status, const char *title, const char *headers, const char *detail)
+{
+    struct buf json, b;
+
+    c->server->counters.requests_bad++;
+    buf_init(&json, 4096);
+    buf_format(&json, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"detail\":", title,
+               status);
+    buf_json(&json, text_of(detail));
+    buf_string(&json, "}\n");
+    buf_init(&b, 8192);
+    buf_format(&b,
+               "Status: %d %s\r\nContent-Type: application/problem+json\r\n"
+               "Cache-Control: no-store\r\n%sContent-Length: %zu\r\n\r\n",
+               status, title, headers, json.length);
+    buf_text(&b, buf_view(&json));
+    b.failed = b.failed || buf_failed(&json);
+    send_and_end(c, &b);
+    buf_finish(&b);
+    buf_finish(&json);
+}
+
+/* A 200 that ends at once: any other status would end a browser's EventSource for good. */
+static void
+come_back_later(struct conn *c)
+{
+    const struct settings *set = c->server->settings;
+    struct buf b;
+
+    c->server->counters.streams_refused++;
+    buf_init(&b, 1024);
+    buf_string(&b, stream_head);
+    sse_retry(&b, between(set->busy_retry_ms, 2 * set->busy_retry_ms));
+    send_and_end(c, &b);
+    buf_finish(&b);
+}
+
+/* ---- where the stream begins ---- */
+
+static void
+join(struct conn *c, int64_t cursor)
+{
+    c->sub.at.cursor = cursor;
+    c->joined = true;
+    hub_join(&c->server->hub, &c->sub);
+    conn_make_ready(c);
+}
+
+/* The text of the cursor that could not be honoured lives behind the job. */
+struct locate {
+    struct reader_job job;
+    enum query_start start;
+    enum cursor_reset reset;
+    char *requested;
+};
+
+static void
+locate(struct conn *c, struct query *q, enum reader_job_kind kind)
+{
+    struct locate *l = mem_zalloc(sizeof *l);
+
+    if (!l) {
+        conn_drop(c, REASON_NO_MEMORY);
+        return;
+    }
+    l->start = q->start;
+    l->reset = q->reset;
+    l->requested = q->requested;
+    q->requested = NULL;
+    l->job.kind = kind;
+    l->job.filter = &c->sub.feed->what;
+    l->job.owner = c;
+    l->job.feed = c->sub.feed;
+    l->job.position = q->id;
+    l->job.time_ms = q->time_ms;
+    l->job.count = q->count;
+    c->sub.feed->refs++;
+    c->job = &l->job;
+    reader_submit(c->server->reader, &l->job);
+}
+
+static void
+begin_at(struct conn *c, struct query *q)
+{
+    const struct window *w = &c->server->hub.window;
+    int64_t position;
+
+    switch (q->start) {
+    case START_NOW:
+        join(c, w->head_id);
+        break;
+    case START_AFTER:
+        if (q->id <= w->head_id)
+            join(c, q->id);
+        else /* this process may lag behind the one that gave the id: ask the table */
+            locate(c, q, JOB_MARKS);
+        break;
+    case START_LAST:
+        if (feed_last(c->sub.feed, q->count, &position))
+            join(c, position);
+        else
+            locate(c, q, JOB_LAST);
+        break;
+    case START_EARLIEST:
+        locate(c, q, JOB_EARLIEST);
+        break;
+    case START_SINCE:
+        locate(c, q, JOB_SINCE);
+        break;
+    case START_RESET:
+        locate(c, q, JOB_MARKS);
+        break;
+    }
+}
+
+static void
+send_reset(struct conn *c, const struct locate *l, enum cursor_reset why)
+{
+    const struct store_marks *m = &l->job.marks;
+    struct buf b;
+
+    c->server->counters.resets++;
+    buf_init(&b, 1024);
+    subscriber_reset(&b, why, text_of(l->requested), m->oldest, m->newest, c->server->epoch);
+    if (buf_failed(&b))
+        conn_drop(c, REASON_NO_MEMORY);
+    else
+        conn_send(c, buf_view(&b));
+    buf_finish(&b);
+}
+
+static void
+go_on(struct conn *c, const struct locate *l)
+{
+    const struct store_marks *m = &l->job.marks;
+    int64_t position = l->job.position;
+    enum cursor_reset why = l->reset;
+
+    if (l->start == START_AFTER)
+        why = position > m->newest ? CURSOR_FUTURE : CURSOR_EXACT;
+    if (why != CURSOR_EXACT) {
+        send_reset(c, l, why);
+        position = c->sub.reset_now ? m->newest : m->oldest - 1;
+    }
+    /* A position that was looked up is as good as the table is now. */
+    if (l->start != START_AFTER || why != CURSOR_EXACT)
+        c->sub.at.told_pruned = m->pruned_through;
+    if (c->state != CONN_STREAM) /* sending the reset has failed */
+        return;
+    c->job = NULL;
+    join(c, position);
+}
+
+void
+answer_located(struct server *s, struct reader_job *job)
+{
+    struct locate *l = (struct locate *)job;
+    struct conn *c = job->owner;
+    struct feed *f = job->feed;
+
+    if (c && job->err != ERR_OK) {
+        conn_end(c, REASON_DATABASE);
+    } else if (c) {
+        go_on(c, l);
+    }
+    hub_release(&s->hub, f);
+    mem_free(l->requested);
+    mem_free(l);
+}
+
+/* ---- requests ---- */
+
+static void
+stream(struct conn *c, struct query *q)
+{
+    struct server *s = c->server;
+    const struct settings *set = s->settings;
+    struct feed *feed = hub_hold(&s->hub, &q->what);
+    struct buf b;
+
+    buf_init(&b, 1024);
+    buf_string(&b, stream_head);
+    sse_retry(&b, between(set->retry_min_ms, set->retry_max_ms));
+    sse_comment(&b, TEXT_LIT("freshet"));
+    if (!feed || buf_failed(&b)) {
+        if (feed)
+            hub_release(&s->hub, feed);
+        conn_drop(c, REASON_NO_MEMORY);
+    } else {
+        s->counters.streams++;
+        s->n_streams++;
+        c->sub.feed = feed;
+        c->sub.reset_now = q->reset_now;
+        begin_response(c);
+        conn_send(c, buf_view(&b));
+        if (c->state == CONN_STREAM)
+            begin_at(c, q);
+    }
+    buf_finish(&b);
+}
+
+static void
+get(struct conn *c, const struct request *r)
+{
+    struct server *s = c->server;
+    struct query_limits limits = {(size_t)s->settings->topics_max, s->epoch, r->topics,
+                                  clock_wall_ms()};
+    struct query q;
+    struct errbuf eb;
+    enum err err = query_parse(r->query, r->last_event_id, &limits, &q, &eb);
+
+    if (err == ERR_INVALID) {
+        problem(c, 400, "Bad Request", "", eb.text);
+        return;
+    }
+    if (err == ERR_DENIED) {
+        problem(c, 403, "Forbidden", "", eb.text);
+        return;
+    }
+    if (err != ERR_OK) {
+        conn_drop(c, REASON_NO_MEMORY);
+        return;
+    }
+    if (s->draining || s->n_streams >= (uint64_t)s->settings->streams_max)
+        come_back_later(c);
+    else
+        stream(c, &q);
+    query_finish(&q);
+}
+
+static void
+options(struct conn *c)
+{
+    struct buf b;
+
+    buf_init(&b, 1024);
+    buf_string(&b, "Status: 204 No Content\r\nAllow: " ALLOWED "\r\n\r\n");
+    send_and_end(c, &b);
+    buf_finish(&b);
+}
+
+static void
+head(struct conn *c)
+{
+    struct buf b;
+
+    buf_init(&b, 1024);
+    buf_string(&b, stream_head);
+    send_and_end(c, &b);
+    buf_finish(&b);
+}
+
+void
+answer(struct conn *c, const struct request *r)
+{
+    c->remote = r->remote.n ? mem_copy(r->remote) : NULL;
+    if (text_equal(r->method, TEXT_LIT("GET")))
+        get(c, r);
+    else if (text_equal(r->method, TEXT_LIT("HEAD")))
+        head(c);
+    else if (text_equal(r->method, TEXT_LIT("OPTIONS")))
+        options(c);
+    else
+        problem(c, 405, "Method Not Allowed", "Allow: " ALLOWED "\r\n",
+                "events are read with GET; HEAD and OPTIONS are understood too");
+}

@@ -1,0 +1,413 @@
+#include "fcgi/conn.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "fcgi/record.h"
+#include "fcgi/request.h"
+#include "fcgi/server.h"
+
+enum { READ_BYTES = 16 * 1024 };
+
+static const char *
+reason_word(enum conn_reason reason)
+{
+    switch (reason) {
+#define REASON(name, word)                                                                         \
+    case REASON_##name:                                                                            \
+        return word;
+#include "fcgi/reasons.def"
+#undef REASON
+    }
+    return "unknown";
+}
+
+void
+conn_make_ready(struct conn *c)
+{
+    if (c->is_ready || c->state == CONN_DEAD)
+        return;
+    c->is_ready = true;
+    TAILQ_INSERT_TAIL(&c->server->ready, c, in_ready);
+}
+
+static void
+make_readable(struct conn *c)
+{
+    if (c->is_readable || c->state == CONN_DEAD)
+        return;
+    c->is_readable = true;
+    TAILQ_INSERT_TAIL(&c->server->readable, c, in_readable);
+}
+
+static void
+on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct conn *c = poll->data;
+
+    if (status < 0 || events & (UV_READABLE | UV_DISCONNECT))
+        make_readable(c);
+    if (events & UV_WRITABLE)
+        conn_make_ready(c);
+}
+
+static void
+watch(struct conn *c, bool writable)
+{
+    if (c->polled)
+        uv_poll_start(&c->poll, UV_READABLE | UV_DISCONNECT | (writable ? UV_WRITABLE : 0),
+                      on_poll);
+}
+
+struct conn *
+conn_create(struct server *s, int fd, bool bare)
+{
+    struct conn *c = mem_zalloc(sizeof *c);
+
+    if (!c) {
+        close(fd);
+        return NULL;
+    }
+    c->server = s;
+    c->state = CONN_REQUEST;
+    outlet_init(&c->out, fd, 0, bare);
+    buf_init(&c->in, (size_t)s->settings->request_max);
+    c->polled = uv_poll_init(&s->loop, &c->poll, fd) == 0;
+    if (!c->polled && !bare) {
+        close(fd);
+        mem_free(c);
+        return NULL;
+    }
+    c->poll.data = c;
+    c->begun_ms = s->now_ms;
+    server_list(s, c, &s->requests);
+    watch(c, false);
+    s->n_conns++;
+    return c;
+}
+
+/* ---- reading ---- */
+
+static void
+refuse(struct conn *c, const char *why)
+{
+    c->server->counters.connections_bad++;
+    log_line(LOG_WARN, "connection closed: %s", why);
+    conn_drop(c, REASON_CLIENT_GONE);
+}
+
+static void
+got_request(struct conn *c, struct text bytes)
+{
+    struct request r;
+    struct errbuf eb;
+
+    if (request_parse(bytes, &r, &eb) != ERR_OK) {
+        refuse(c, eb.text);
+        return;
+    }
+    c->out.request_id = r.id;
+    answer(c, &r);
+    request_finish(&r);
+}
+
+static void
+got_bytes(struct conn *c, struct text bytes)
+{
+    size_t n;
+
+    if (c->in.length > 0) { /* the rest of something that came in pieces */
+        buf_text(&c->in, bytes);
+        bytes = buf_view(&c->in);
+    }
+    switch (record_look(bytes, &n)) {
+    case RECORD_GARBAGE:
+        refuse(c, "what came is not the beginning of a FastCGI request");
+        break;
+    case RECORD_WHOLE:
+        if (n > (size_t)c->server->settings->request_max)
+            refuse(c, "the request is longer than --request-bytes");
+        else
+            got_request(c, (struct text){bytes.p, n});
+        buf_finish(&c->in);
+        break;
+    case RECORD_PARTLY:
+        if (c->in.length == 0)
+            buf_text(&c->in, bytes);
+        if (buf_failed(&c->in))
+            refuse(c, "the request is longer than --request-bytes, or memory ran out");
+        break;
+    }
+}
+
+void
+conn_read(struct conn *c)
+{
+    char bytes[READ_BYTES];
+    ssize_t n;
+
+    do
+        n = recv(c->out.fd, bytes, sizeof bytes, MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        return;
+    if (n <= 0) /* closed; or plain CGI's pipe, which only reports that its reader is gone */
+        conn_drop(c, REASON_CLIENT_GONE);
+    else if (c->state == CONN_REQUEST)
+        got_bytes(c, (struct text){bytes, (size_t)n});
+    /* What comes after the parameters is a body nobody asked for. */
+}
+
+/* ---- writing ---- */
+
+static void
+set_blocked(struct conn *c, bool blocked)
+{
+    struct server *s = c->server;
+
+    if (blocked && !c->polled) { /* a plain file is never full: an error that will not pass */
+        conn_drop(c, REASON_CLIENT_GONE);
+        return;
+    }
+    if (c->blocked != blocked)
+        watch(c, blocked);
+    c->blocked = blocked;
+    if (c->state == CONN_STREAM)
+        server_list(s, c, blocked ? &s->blocked : &s->quiet);
+}
+
+/* What follows from one attempt to send; true when the next one may be made at once. */
+static bool
+sent(struct conn *c, enum outlet_sent result)
+{
+    switch (result) {
+    case OUTLET_SENT:
+        return true;
+    case OUTLET_KEPT:
+    case OUTLET_NOTHING:
+        set_blocked(c, true);
+        return false;
+    case OUTLET_GONE:
+        conn_drop(c, REASON_CLIENT_GONE);
+        return false;
+    case OUTLET_NO_MEMORY:
+        conn_drop(c, REASON_NO_MEMORY);
+        return false;
+    }
+    return false;
+}
+
+void
+conn_send(struct conn *c, struct text text)
+{
+    if (outlet_pending(&c->out)) {
+        /* Only short texts come here (a reset behind a head that is stuck): keep them in order. */
+        struct buf b;
+
+        buf_init(&b, UINT32_MAX);
+        buf_append(&b, c->out.rest + c->out.rest_at, c->out.rest_n - c->out.rest_at);
+        if (c->out.bare)
+            buf_text(&b, text);
+        else
+            record_stdout(&b, c->out.request_id, text);
+        if (buf_failed(&b)) {
+            buf_finish(&b);
+            conn_drop(c, REASON_NO_MEMORY);
+            return;
+        }
+        outlet_finish(&c->out);
+        c->out.rest = b.data;
+        c->out.rest_n = (uint32_t)b.length;
+        return;
+    }
+    sent(c, outlet_text(&c->out, text));
+}
+
+/* The socket took something: what was blocked is not, and the silence begins anew. */
+static void
+progress(struct conn *c)
+{
+    if (c->blocked)
+        set_blocked(c, false);
+    else if (c->state == CONN_STREAM)
+        server_list(c->server, c, &c->server->quiet);
+}
+
+static void
+flush_ending(struct conn *c)
+{
+    if (!c->end_sent) {
+        c->end_sent = true;
+        if (!sent(c, outlet_end(&c->out)))
+            return;
+    }
+    if (c->blocked)
+        set_blocked(c, false);
+    if (c->out.bare || shutdown(c->out.fd, SHUT_WR) < 0)
+        conn_drop(c, REASON_CLIENT_GONE);
+    /* Else the peer's close is awaited: closing with unread bytes would reset the connection and
+     * might destroy what the peer has not read yet. */
+}
+
+/* One record. True when another one may follow at once. */
+static bool
+flush_record(struct conn *c, size_t bytes_max)
+{
+    struct server *s = c->server;
+    struct subscriber_position before = c->sub.at;
+    struct gather g;
+    enum gathered gathered;
+    enum outlet_sent result;
+
+    gather_init(&g, bytes_max);
+    gathered = subscriber_gather(&c->sub, &g, s->epoch);
+    if (g.bytes > 0) {
+        uint64_t bytes_before = c->out.bytes;
+
+        result = outlet_gather(&c->out, &g);
+        s->counters.writes++;
+        s->counters.writes_cut += result != OUTLET_SENT;
+        s->counters.bytes_sent += c->out.bytes - bytes_before;
+        if (result == OUTLET_NOTHING)
+            c->sub.at = before;
+        else
+            s->counters.events_sent += c->sub.at.events - before.events;
+        if (!sent(c, result))
+            return false;
+        progress(c);
+    }
+    if (gathered == GATHERED_BEHIND && hub_wait(&s->hub, &c->sub) != ERR_OK)
+        conn_drop(c, REASON_NO_MEMORY);
+    return gathered == GATHERED_PART;
+}
+
+void
+conn_flush(struct conn *c)
+{
+    const struct settings *set = c->server->settings;
+    size_t share = (size_t)set->turn_bytes, record = (size_t)set->record_bytes;
+    uint64_t begin = c->out.bytes;
+
+    if (outlet_pending(&c->out)) {
+        enum outlet_sent result = outlet_flush(&c->out);
+
+        c->server->counters.bytes_sent += c->out.bytes - begin;
+        if (c->out.bytes > begin && c->state == CONN_STREAM && result == OUTLET_KEPT)
+            server_list(c->server, c, &c->server->blocked); /* slow, not stalled */
+        if (!sent(c, result))
+            return;
+    }
+    if (c->state == CONN_ENDING) {
+        flush_ending(c);
+        return;
+    }
+    if (c->blocked)
+        progress(c);
+    if (c->state != CONN_STREAM || !c->joined || c->sub.waiting)
+        return;
+    while (flush_record(c, record)) {
+        if (c->out.bytes - begin >= share) {
+            conn_make_ready(c);
+            return;
+        }
+    }
+}
+
+void
+conn_heartbeat(struct conn *c)
+{
+    c->server->counters.heartbeats++;
+    if (sent(c, outlet_text(&c->out, TEXT_LIT(":\n\n"))))
+        progress(c);
+}
+
+/* ---- the end ---- */
+
+static void
+leave(struct conn *c, enum conn_reason reason)
+{
+    const struct subscriber_position *at = &c->sub.at;
+    struct server *s = c->server;
+
+    if (!c->sub.feed)
+        return;
+    s->n_streams--;
+    log_line(LOG_INFO,
+             "stream end reason=%s remote=%s filter=\"%s\" first=%lld last=%lld events=%llu "
+             "bytes=%llu ms=%lld",
+             reason_word(reason), c->remote ? c->remote : "-", c->sub.feed->what.key,
+             (long long)at->first_id, (long long)at->last_id, (unsigned long long)at->events,
+             (unsigned long long)c->out.bytes, (long long)(s->now_ms - c->begun_ms));
+    if (c->job) /* the reader has it, with a reference of its own */
+        c->job->owner = NULL;
+    c->job = NULL;
+    if (c->joined) {
+        hub_leave(&s->hub, &c->sub);
+    } else {
+        hub_release(&s->hub, c->sub.feed);
+        c->sub.feed = NULL;
+    }
+    c->joined = false;
+}
+
+void
+conn_end(struct conn *c, enum conn_reason reason)
+{
+    if (c->state == CONN_DEAD || c->state == CONN_ENDING)
+        return;
+    leave(c, reason);
+    c->state = CONN_ENDING;
+    server_list(c->server, c, &c->server->ending);
+    if (!c->blocked)
+        conn_make_ready(c);
+}
+
+void
+conn_drop(struct conn *c, enum conn_reason reason)
+{
+    if (c->state == CONN_DEAD)
+        return;
+    leave(c, reason);
+    c->state = CONN_DEAD;
+    server_list(c->server, c, &c->server->dead);
+}
+
+static void
+free_conn(struct conn *c)
+{
+    outlet_finish(&c->out);
+    buf_finish(&c->in);
+    mem_free(c->remote);
+    mem_free(c);
+}
+
+static void
+on_closed(uv_handle_t *handle)
+{
+    free_conn(handle->data);
+}
+
+void
+conn_reap(struct conn *c)
+{
+    struct server *s = c->server;
+
+    assert(c->state == CONN_DEAD);
+    if (c->is_readable)
+        TAILQ_REMOVE(&s->readable, c, in_readable);
+    if (c->is_ready)
+        TAILQ_REMOVE(&s->ready, c, in_ready);
+    TAILQ_REMOVE(&c->list->queue, c, in_list);
+    s->n_conns--;
+    if (c->polled) {
+        uv_close((uv_handle_t *)&c->poll, on_closed);
+        close(c->out.fd);
+    } else {
+        close(c->out.fd);
+        free_conn(c);
+    }
+}

@@ -1,0 +1,88 @@
+/* conn: one connection of the web server, from accept to close.
+ *
+ * Its life: REQUEST (reading what the web server says) → STREAM (a subscriber) or straight → ENDING
+ * (what is left is being sent, then the peer is given a moment to close) → DEAD (freed at the end
+ * of the turn). In each state it is in the server's list of that state, ordered by `since_ms`,
+ * which is what makes timeouts cheap: only the head of a list can be due. A STREAM whose socket is
+ * full is in the list of blocked ones instead of the quiet ones.
+ *
+ * libuv's callbacks only record (conn is linked into `readable` or `ready`); the work is done in
+ * the turn. */
+#ifndef FCGI_CONN_H
+#define FCGI_CONN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <uv.h>
+
+#include "base/buf.h"
+#include "fcgi/outlet.h"
+#include "fcgi/reader.h"
+#include "stream/subscriber.h"
+
+struct server;
+
+enum conn_reason {
+#define REASON(name, word) REASON_##name,
+#include "fcgi/reasons.def"
+#undef REASON
+};
+
+enum conn_state { CONN_REQUEST, CONN_STREAM, CONN_ENDING, CONN_DEAD };
+
+struct conn_list;
+
+struct conn {
+    uv_poll_t poll;
+    struct server *server;
+    struct outlet out;
+    struct subscriber sub;  /* sub.feed is set while this is a stream */
+    struct reader_job *job; /* finds out where the stream begins; NULL when that is known */
+    struct buf in;          /* the beginning of a request that came in pieces */
+    char *remote;           /* the client's address, for the log; may be NULL */
+    int64_t begun_ms, since_ms;
+    enum conn_state state;
+    bool polled;   /* the fd can be polled (a plain file, in CGI, cannot) */
+    bool blocked;  /* the socket is full: waiting until it is writable */
+    bool joined;   /* the subscriber is in its feed's lists */
+    bool end_sent; /* ENDING: the end of the response is sent or kept */
+    bool is_readable, is_ready;
+    struct conn_list *list; /* of the state */
+    TAILQ_ENTRY(conn) in_list, in_readable, in_ready;
+};
+
+/* A socket just accepted, non-blocking; taken over, also when it fails (NULL). */
+struct conn *conn_create(struct server *s, int fd, bool bare);
+
+/* Reads what is there: a request's beginning, or the news that the peer has closed. */
+void conn_read(struct conn *c);
+
+/* Sends what the client lacks, until all is sent, the socket is full, a page is needed, or the
+ * turn's share is used up. */
+void conn_flush(struct conn *c);
+
+/* Sends a text, or keeps it. */
+void conn_send(struct conn *c, struct text text);
+
+/* Sends a comment so that nobody takes silence for death. */
+void conn_heartbeat(struct conn *c);
+
+/* The response is complete. A stream leaves its feed and gets its log line. */
+void conn_end(struct conn *c, enum conn_reason reason);
+
+/* No more byte: the connection is closed and, at the end of the turn, freed. */
+void conn_drop(struct conn *c, enum conn_reason reason);
+
+/* Frees the memory; the server calls it for DEAD ones at the end of a turn. */
+void conn_reap(struct conn *c);
+
+void conn_make_ready(struct conn *c);
+
+static inline struct conn *
+conn_of(struct subscriber *s)
+{
+    return (struct conn *)((char *)s - offsetof(struct conn, sub));
+}
+
+#endif

@@ -1,0 +1,74 @@
+#include "fcgi/control.h"
+
+#include "base/log.h"
+#include "fcgi/loop.h"
+
+static void
+log_counters(const struct server *s)
+{
+    struct buf b;
+
+    buf_init(&b, 4096);
+    buf_format(&b,
+               "counters connections_open=%llu streams_open=%llu feeds=%llu window_events=%llu "
+               "page_cache_bytes=%zu",
+               (unsigned long long)s->n_conns, (unsigned long long)s->n_streams,
+               (unsigned long long)s->hub.n_feeds,
+               (unsigned long long)(s->hub.window.head - s->hub.window.tail), s->hub.cache_bytes);
+#define COUNTER(member, help)                                                                      \
+    buf_format(&b, " " #member "=%llu", (unsigned long long)s->counters.member);
+#include "fcgi/counters.def"
+#undef COUNTER
+    log_line(LOG_INFO, "%.*s", (int)b.length, b.length ? b.data : "");
+    buf_finish(&b);
+}
+
+static void
+reload(struct server *s)
+{
+    struct settings fresh = {0};
+    struct errbuf eb;
+    enum option_outcome outcome;
+    int rest;
+    enum err err = option_parse(&settings_options, &fresh, s->argc, s->argv, &rest, &outcome, &eb);
+
+    if (err == ERR_OK)
+        err = settings_check(&fresh, &eb);
+    if (err != ERR_OK) {
+        log_line(LOG_ERROR, "settings stay as they are: %s", eb.text);
+    } else {
+        const char *later = settings_reload(s->settings, &fresh);
+
+        log_set_level((enum log_level)s->settings->log_level);
+        log_line(LOG_INFO, "settings read again%s%s", later ? "; this one needs a restart: --" : "",
+                 later ? later : "");
+    }
+    option_finish(&settings_options, &fresh);
+}
+
+/* The first time, streams end over --drain; asked again, at once. */
+static void
+stop(struct server *s)
+{
+    int64_t over_ms = s->stop_asked > 1 ? 0 : s->settings->drain_ms;
+
+    if (!s->draining)
+        loop_stop_listening(s);
+    s->draining = true;
+    s->drain_ends_ms = s->now_ms + over_ms;
+    log_line(LOG_INFO, "ending %llu streams within %lld ms", (unsigned long long)s->n_streams,
+             (long long)over_ms);
+}
+
+void
+control(struct server *s)
+{
+    if (s->reload_due)
+        reload(s);
+    if (s->counters_due)
+        log_counters(s);
+    if (s->stop_asked > s->stop_served)
+        stop(s);
+    s->reload_due = s->counters_due = false;
+    s->stop_served = s->stop_asked;
+}

@@ -1,0 +1,9 @@
+/* control: what signals ask for: the end, the settings anew, the counters. */
+#ifndef FCGI_CONTROL_H
+#define FCGI_CONTROL_H
+
+#include "fcgi/server.h"
+
+void control(struct server *s);
+
+#endif

@@ -1,0 +1,201 @@
+#include "fcgi/loop.h"
+
+#include <libgen.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+
+static const int signal_numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+
+static void
+on_prepare(uv_prepare_t *handle)
+{
+    server_turn(handle->data);
+}
+
+static void
+on_listener(uv_poll_t *handle, int status, int events)
+{
+    struct server *s = handle->data;
+
+    (void)status;
+    (void)events;
+    s->accept_due = true;
+}
+
+/* These only end the loop's waiting: the turn that follows looks at the clock and at the reader. */
+static void
+on_timer(uv_timer_t *handle)
+{
+    (void)handle;
+}
+
+static void
+on_reader_news(uv_async_t *handle)
+{
+    (void)handle;
+}
+
+static void
+on_change(uv_fs_event_t *handle, const char *name, int events, int status)
+{
+    struct server *s = handle->data;
+
+    (void)events;
+    if (status == 0 && (!name || strcmp(name, s->wal_name) == 0))
+        s->hint_due = true;
+}
+
+static void
+on_signal(uv_signal_t *handle, int number)
+{
+    struct server *s = handle->data;
+
+    if (number == SIGHUP)
+        s->reload_due = true;
+    else if (number == SIGUSR1)
+        s->counters_due = true;
+    else
+        s->stop_asked++;
+}
+
+void
+loop_listen(struct server *s)
+{
+    for (int i = 0; i < s->n_sockets; i++)
+        uv_poll_start(&s->listeners[i], UV_READABLE, on_listener);
+}
+
+static void
+listen_again(uv_timer_t *handle)
+{
+    loop_listen(handle->data);
+}
+
+void
+loop_pause_listening(struct server *s, int64_t pause_ms)
+{
+    for (int i = 0; i < s->n_sockets; i++)
+        uv_poll_stop(&s->listeners[i]);
+    uv_timer_start(&s->accept_timer, listen_again, (uint64_t)pause_ms, 0);
+}
+
+void
+loop_stop_listening(struct server *s)
+{
+    uv_timer_stop(&s->accept_timer);
+    for (int i = 0; i < s->n_sockets; i++) {
+        uv_close((uv_handle_t *)&s->listeners[i], NULL);
+        close(s->sockets[i]);
+    }
+    s->n_sockets = 0;
+}
+
+/* The directory is watched, not the file: the WAL comes and goes. SQLite follows symbolic links,
+ * and puts the WAL beside the file that the link leads to. */
+static void
+watch_wal(struct server *s)
+{
+    char path[PATH_MAX], name[PATH_MAX];
+    struct buf wal;
+    int failed = UV_ENOMEM;
+
+    uv_fs_event_init(&s->loop, &s->watch);
+    s->watch.data = s;
+    buf_init(&wal, PATH_MAX);
+    if (realpath(s->settings->db, path)) {
+        strcpy(name, path);
+        buf_format(&wal, "%s-wal", basename(name));
+        s->wal_name = buf_take(&wal);
+        if (s->wal_name)
+            failed = uv_fs_event_start(&s->watch, on_change, dirname(path), 0);
+    }
+    if (failed)
+        log_line(LOG_WARN,
+                 "%s: its directory cannot be watched (%s); changes are seen every %lld ms",
+                 s->settings->db, uv_strerror(failed), (long long)s->settings->poll_ms);
+    buf_finish(&wal);
+}
+
+enum err
+loop_open(struct server *s, struct errbuf *eb)
+{
+    int failed = uv_loop_init(&s->loop);
+
+    if (failed)
+        return err_set(eb, ERR_IO, "cannot start the event loop: %s", uv_strerror(failed));
+    uv_prepare_init(&s->loop, &s->turn);
+    s->turn.data = s;
+    uv_timer_init(&s->loop, &s->timer);
+    uv_timer_init(&s->loop, &s->accept_timer);
+    s->accept_timer.data = s;
+    uv_async_init(&s->loop, &s->reader_news, on_reader_news);
+    watch_wal(s);
+    for (size_t i = 0; i < sizeof signal_numbers / sizeof *signal_numbers; i++) {
+        uv_signal_init(&s->loop, &s->signals[i]);
+        s->signals[i].data = s;
+        uv_signal_start(&s->signals[i], on_signal, signal_numbers[i]);
+    }
+    for (int i = 0; i < s->n_sockets; i++) {
+        failed = uv_poll_init(&s->loop, &s->listeners[i], s->sockets[i]);
+        if (failed) {
+            s->n_sockets = i;
+            loop_close(s);
+            return err_set(eb, ERR_IO, "cannot watch the listening socket: %s",
+                           uv_strerror(failed));
+        }
+        s->listeners[i].data = s;
+    }
+    return ERR_OK;
+}
+
+void
+loop_run(struct server *s)
+{
+    uv_prepare_start(&s->turn, on_prepare);
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+}
+
+void
+loop_stop(struct server *s)
+{
+    uv_stop(&s->loop);
+}
+
+static void
+close_handle(uv_handle_t *handle, void *context)
+{
+    (void)context;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+void
+loop_close(struct server *s)
+{
+    uv_walk(&s->loop, close_handle, NULL);
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&s->loop);
+    mem_free(s->wal_name);
+}
+
+void
+loop_next_turn(struct server *s, int64_t wait_ms)
+{
+    if (wait_ms == INT64_MAX)
+        uv_timer_stop(&s->timer);
+    else
+        uv_timer_start(&s->timer, on_timer, (uint64_t)wait_ms, 0);
+}
+
+void
+loop_wake(void *context)
+{
+    struct server *s = context;
+
+    uv_async_send(&s->reader_news);
+}

@@ -1,0 +1,27 @@
+/* loop: libuv's handles, and the callbacks that record for server_turn() what has happened. */
+#ifndef FCGI_LOOP_H
+#define FCGI_LOOP_H
+
+#include "fcgi/server.h"
+
+/* Needs s->settings, s->sockets. ERR_IO. */
+enum err loop_open(struct server *s, struct errbuf *eb);
+/* Runs until loop_stop(). */
+void loop_run(struct server *s);
+void loop_stop(struct server *s);
+/* Closes and frees every handle, the connections that are left included. */
+void loop_close(struct server *s);
+
+/* The next turn comes in so many milliseconds at the latest; INT64_MAX = only when something
+ * happens. */
+void loop_next_turn(struct server *s, int64_t wait_ms);
+
+void loop_listen(struct server *s);
+/* No new connections for so long; or for good, the sockets are closed. */
+void loop_pause_listening(struct server *s, int64_t pause_ms);
+void loop_stop_listening(struct server *s);
+
+/* Makes a turn happen; context is the server. From any thread. */
+void loop_wake(void *context);
+
+#endif

@@ -1,0 +1,58 @@
+/* outlet: the sending side of one connection.
+ *
+ * Frames FastCGI records around what is sent (or sends it bare, as plain CGI does) and keeps what
+ * the socket did not take, so that a record, once begun, is always finished. Legal order: texts and
+ * gathers in any order, then outlet_end() once. While outlet_pending() nothing may be sent but
+ * outlet_flush().
+ *
+ * Memory: nothing while all is sent, else at most the rest of one record (or of one event that is
+ * larger). The socket is non-blocking; it stays the caller's to close. */
+#ifndef FCGI_OUTLET_H
+#define FCGI_OUTLET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "stream/subscriber.h"
+
+struct outlet {
+    int fd;
+    uint16_t request_id;
+    bool bare;  /* plain CGI: no records */
+    char *rest; /* what the socket did not take: [rest_at, rest_n) */
+    uint32_t rest_at, rest_n;
+    uint64_t bytes; /* taken by the socket so far, records' headers included */
+};
+
+enum outlet_sent {
+    OUTLET_SENT,      /* all of it is with the kernel */
+    OUTLET_KEPT,      /* a part is; the rest is kept: wait until writable, then flush */
+    OUTLET_NOTHING,   /* nothing was taken nor kept: wait until writable and send again */
+    OUTLET_GONE,      /* the peer has closed, or the connection is broken */
+    OUTLET_NO_MEMORY, /* the rest cannot be kept: close the connection */
+};
+
+void outlet_init(struct outlet *o, int fd, uint16_t request_id, bool bare);
+void outlet_finish(struct outlet *o);
+
+static inline bool
+outlet_pending(const struct outlet *o)
+{
+    return o->rest_at < o->rest_n;
+}
+
+/* Sends what was kept: OUTLET_SENT, OUTLET_KEPT (still some) or OUTLET_GONE. */
+enum outlet_sent outlet_flush(struct outlet *o);
+
+/* Sends a text; what is not taken is kept, so never OUTLET_NOTHING. */
+enum outlet_sent outlet_text(struct outlet *o, struct text text);
+
+/* Sends what was gathered, as one record with pieces[0] for its header; more than
+ * RECORD_CONTENT_MAX bytes (one large event) as several. */
+enum outlet_sent outlet_gather(struct outlet *o, struct gather *g);
+
+/* Sends the end of the response. */
+enum outlet_sent outlet_end(struct outlet *o);
+
+#endif

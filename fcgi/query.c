@@ -1,0 +1,279 @@
+#include "fcgi/query.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/option.h"
+
+enum { LAST_MAX = 1000000 };
+
+/* The state of one parse: what was seen so far. Texts are decoded, owned. */
+struct parse {
+    const struct query_limits *limits;
+    struct query *q;
+    struct errbuf *eb;
+    char *cursor, *since, *last;
+};
+
+static int
+hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+/* application/x-www-form-urlencoded, as URLSearchParams writes it. A NUL byte cannot be stored and
+ * counts as malformed, like a bad escape. */
+static enum err
+decode(struct text s, bool plus_is_blank, char **decoded, size_t *n, struct errbuf *eb)
+{
+    char *out = mem_alloc(s.n + 1);
+
+    *decoded = NULL;
+    *n = 0;
+    if (!out)
+        return err_set(eb, ERR_NOMEM, "out of memory");
+    for (size_t i = 0; i < s.n; i++) {
+        int high = 0, low = 0;
+        char c = plus_is_blank && s.p[i] == '+' ? ' ' : s.p[i];
+
+        if (c == '%') {
+            high = i + 2 < s.n ? hex_value(s.p[i + 1]) : -1;
+            low = i + 2 < s.n ? hex_value(s.p[i + 2]) : -1;
+            c = (char)(high * 16 + low);
+            i += 2;
+        }
+        if (high < 0 || low < 0 || c == '\0') {
+            mem_free(out);
+            return err_set(eb, ERR_INVALID, "the query has a malformed %%-escape");
+        }
+        out[(*n)++] = c;
+    }
+    out[*n] = '\0';
+    *decoded = out;
+    return ERR_OK;
+}
+
+static enum err
+add_filter(struct parse *p, struct text value, bool is_topic)
+{
+    struct subscription *what = &p->q->what;
+    enum err err;
+
+    if (what->n_topics + what->n_types >= p->limits->topics_max)
+        return err_set(p->eb, ERR_INVALID, "more than %zu topics and types in one request",
+                       p->limits->topics_max);
+    err = is_topic ? subscription_add_topic(what, value, p->eb)
+                   : subscription_add_type(what, value, p->eb);
+    return err == ERR_NOMEM ? err_set(p->eb, ERR_NOMEM, "out of memory") : err;
+}
+
+static enum err
+set_reset(struct parse *p, struct text value)
+{
+    p->q->reset_now = text_equal(value, TEXT_LIT("now"));
+    if (p->q->reset_now || text_equal(value, TEXT_LIT("oldest")))
+        return ERR_OK;
+    return err_set(p->eb, ERR_INVALID, "reset= must be now or oldest");
+}
+
+/* Keeps the value; of several the last one counts, as for a browser's URL parser. */
+static void
+keep(char **member, char **value)
+{
+    mem_free(*member);
+    *member = *value;
+    *value = NULL;
+}
+
+static enum err
+take_parameter(struct parse *p, struct text name, char **value, size_t n)
+{
+    struct text text = {*value, n};
+
+    if (text_equal(name, TEXT_LIT("topic")))
+        return add_filter(p, text, true);
+    if (text_equal(name, TEXT_LIT("type")))
+        return add_filter(p, text, false);
+    if (text_equal(name, TEXT_LIT("reset")))
+        return set_reset(p, text);
+    if (text_equal(name, TEXT_LIT("last_event_id")) || text_equal(name, TEXT_LIT("lastEventId")) ||
+        text_equal(name, TEXT_LIT("lastEventID")))
+        keep(&p->cursor, value);
+    else if (text_equal(name, TEXT_LIT("since")))
+        keep(&p->since, value);
+    else if (text_equal(name, TEXT_LIT("last")))
+        keep(&p->last, value);
+    return ERR_OK;
+}
+
+static enum err
+take_pair(struct parse *p, struct text pair)
+{
+    const char *equals = pair.n ? memchr(pair.p, '=', pair.n) : NULL;
+    struct text name = {pair.p, equals ? (size_t)(equals - pair.p) : pair.n};
+    struct text raw = equals ? (struct text){equals + 1, pair.n - name.n - 1} : TEXT_LIT("");
+    char *value;
+    size_t n;
+    enum err err = decode(raw, true, &value, &n, p->eb);
+
+    if (err == ERR_OK)
+        err = take_parameter(p, name, &value, n);
+    mem_free(value);
+    return err;
+}
+
+static enum err
+take_pairs(struct parse *p, struct text s)
+{
+    while (s.n > 0) {
+        const char *end = memchr(s.p, '&', s.n);
+        struct text pair = {s.p, end ? (size_t)(end - s.p) : s.n};
+        enum err err = pair.n ? take_pair(p, pair) : ERR_OK;
+
+        if (err != ERR_OK)
+            return err;
+        pair.n += end ? 1 : 0;
+        s = (struct text){s.p + pair.n, s.n - pair.n};
+    }
+    return ERR_OK;
+}
+
+static void
+start_at_cursor(struct parse *p, const char *cursor)
+{
+    struct query *q = p->q;
+
+    q->reset = cursor_parse(text_of(cursor), p->limits->epoch, &q->id);
+    q->start = q->reset == CURSOR_EXACT ? START_AFTER : START_RESET;
+}
+
+static enum err
+parse_since(struct parse *p)
+{
+    struct query *q = p->q;
+    int64_t ms;
+
+    if (strcmp(p->since, "now") == 0) {
+        q->start = START_NOW;
+    } else if (strcmp(p->since, "earliest") == 0) {
+        q->start = START_EARLIEST;
+    } else if (cursor_parse(text_of(p->since), p->limits->epoch, &q->id) != CURSOR_INVALID) {
+        start_at_cursor(p, p->since);
+        keep(&q->requested, &p->since);
+    } else if (option_duration(p->since, &ms)) {
+        q->start = START_SINCE;
+        q->time_ms = p->limits->now_ms - ms;
+    } else if (cursor_parse_time(text_of(p->since), &ms)) {
+        q->start = START_SINCE;
+        q->time_ms = ms;
+    } else {
+        return err_set(p->eb, ERR_INVALID,
+                       "since= must be earliest, now, an event id, a duration such as 10m, or a "
+                       "time such as 2026-11-22T10:00:00Z");
+    }
+    return ERR_OK;
+}
+
+static enum err
+parse_last(struct parse *p)
+{
+    long long n;
+
+    if (!text_to_int64(text_of(p->last), &n) || n > LAST_MAX)
+        return err_set(p->eb, ERR_INVALID, "last= must be a whole number from 0 to %d", LAST_MAX);
+    p->q->start = START_LAST;
+    p->q->count = (uint32_t)n;
+    return ERR_OK;
+}
+
+static enum err
+choose_start(struct parse *p, struct text header)
+{
+    enum err err = ERR_OK;
+
+    if (p->since && p->last)
+        return err_set(p->eb, ERR_INVALID, "since= and last= exclude each other");
+    if (p->since)
+        err = parse_since(p);
+    else if (p->last)
+        err = parse_last(p);
+    if (err == ERR_OK && header.n > 0) {
+        mem_free(p->cursor);
+        p->cursor = mem_copy(header);
+        if (!p->cursor)
+            return err_set(p->eb, ERR_NOMEM, "out of memory");
+    }
+    if (err == ERR_OK && p->cursor && p->cursor[0] != '\0') {
+        start_at_cursor(p, p->cursor);
+        keep(&p->q->requested, &p->cursor);
+    }
+    return err;
+}
+
+/* What the web server vouches for; a client cannot write it. */
+static enum err
+apply_grants(struct parse *p)
+{
+    struct subscription granted;
+    struct text rest = p->limits->grants;
+    enum err err = ERR_OK;
+
+    subscription_init(&granted); /* a list of checked patterns is what is needed */
+    while (err == ERR_OK && rest.n > 0) {
+        const char *blank = memchr(rest.p, ' ', rest.n);
+        size_t length = blank ? (size_t)(blank - rest.p) : rest.n, n;
+        char *pattern = NULL;
+
+        if (length > 0)
+            err = decode((struct text){rest.p, length}, false, &pattern, &n, p->eb);
+        if (err == ERR_OK && length > 0)
+            err = subscription_add_topic(&granted, (struct text){pattern, n}, p->eb);
+        mem_free(pattern);
+        length += blank ? 1 : 0;
+        rest = (struct text){rest.p + length, rest.n - length};
+    }
+    if (err == ERR_INVALID) /* the web server's mistake: nobody gets in by it */
+        err = err_set(p->eb, ERR_DENIED, "the web server's FRESHET_TOPICS is malformed");
+    if (err == ERR_OK)
+        err = subscription_narrow(&p->q->what, granted.topics, granted.n_topics, p->eb);
+    subscription_finish(&granted);
+    return err;
+}
+
+enum err
+query_parse(struct text query_string, struct text last_event_id, const struct query_limits *limits,
+            struct query *q, struct errbuf *eb)
+{
+    struct parse p = {.limits = limits, .q = q, .eb = eb};
+    enum err err;
+
+    *q = (struct query){.start = START_NOW};
+    subscription_init(&q->what);
+    err = take_pairs(&p, query_string);
+    if (err == ERR_OK)
+        err = choose_start(&p, last_event_id);
+    if (err == ERR_OK && limits->grants.p)
+        err = apply_grants(&p);
+    if (err == ERR_OK && subscription_seal(&q->what) != ERR_OK)
+        err = err_set(eb, ERR_NOMEM, "out of memory");
+    mem_free(p.cursor);
+    mem_free(p.since);
+    mem_free(p.last);
+    if (err != ERR_OK)
+        query_finish(q);
+    return err;
+}
+
+void
+query_finish(struct query *q)
+{
+    subscription_finish(&q->what);
+    mem_free(q->requested);
+    q->requested = NULL;
+}

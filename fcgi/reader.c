@@ -1,0 +1,388 @@
+#include "fcgi/reader.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+enum {
+    TAIL_AHEAD = 4, /* pages of the tail that the loop has not taken yet */
+    RETRIES = 6,    /* 100, 200, … 3,200 µs after a hint: a commit's fsync may lie between */
+    RETRY_FIRST_US = 100,
+};
+
+TAILQ_HEAD(job_list, reader_job);
+
+struct reader {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    /* under the lock */
+    struct job_list todo, done;
+    TAILQ_HEAD(, page) tail;
+    unsigned tail_n;
+    bool hinted, stop;
+    /* the thread's own */
+    struct store *store;
+    struct reader_limits limits;
+    int64_t tail_id;
+    int64_t version;    /* of PRAGMA data_version at the last read of the tail */
+    int64_t look_at_us; /* when to look at the table next */
+    unsigned retry;
+    bool more;    /* the last page of the tail was not the end */
+    bool failing; /* an error is known and logged */
+    void (*wake)(void *);
+    void *context;
+};
+
+/* ---- building pages ---- */
+
+struct building {
+    struct page *page;
+    const char *epoch;
+    bool with_names, no_memory;
+};
+
+static bool
+add_event(void *context, const struct event *e)
+{
+    struct building *b = context;
+
+    switch (page_add(b->page, e, b->epoch, b->with_names)) {
+    case PAGE_ADDED:
+        return true;
+    case PAGE_NO_MEMORY:
+        b->no_memory = true;
+        return false;
+    case PAGE_IS_FULL:
+        return false;
+    }
+    return false;
+}
+
+static enum err
+read_page(struct reader *r, const struct subscription *filter, int64_t after, bool with_names,
+          struct page **page, bool *end, struct errbuf *eb)
+{
+    struct building b = {page_create(after, r->limits.page_bytes), store_epoch(r->store),
+                         with_names, false};
+    struct store_query q = {filter, after, r->limits.page_rows, r->limits.scan_rows};
+    struct store_page read;
+    enum err err;
+
+    *page = NULL;
+    if (!b.page)
+        return err_set(eb, ERR_NOMEM, "out of memory");
+    err = store_read(r->store, &q, add_event, &b, &read, eb);
+    if (err == ERR_OK && b.no_memory && b.page->n == 0)
+        err = err_set(eb, ERR_NOMEM, "out of memory");
+    if (err != ERR_OK) {
+        page_destroy(b.page);
+        return err;
+    }
+    b.page->through = read.through;
+    b.page->oldest = read.marks.oldest;
+    b.page->newest = read.marks.newest;
+    b.page->pruned_through = read.marks.pruned_through;
+    *page = b.page;
+    *end = read.end;
+    return ERR_OK;
+}
+
+/* ---- the tail ---- */
+
+static void
+report(struct reader *r, enum err err, const struct errbuf *eb)
+{
+    if (err != ERR_OK && !r->failing)
+        log_line(LOG_ERROR, "following the table: %s; trying again every %lld ms", eb->text,
+                 (long long)r->limits.poll_ms);
+    else if (err == ERR_OK && r->failing)
+        log_line(LOG_INFO, "following the table works again");
+    r->failing = err != ERR_OK;
+}
+
+/* Hands a page over, or decides when to look again. */
+static void
+after_read(struct reader *r, struct page *p, bool end)
+{
+    int64_t now = clock_mono_us();
+
+    r->more = !end;
+    if (p->through > r->tail_id) {
+        r->tail_id = p->through;
+        pthread_mutex_lock(&r->lock);
+        TAILQ_INSERT_TAIL(&r->tail, p, in_cache);
+        r->tail_n++;
+        pthread_mutex_unlock(&r->lock);
+        r->wake(r->context);
+        r->retry = RETRIES;
+    } else {
+        page_destroy(p);
+    }
+    if (r->more)
+        r->look_at_us = now;
+    else if (r->retry < RETRIES)
+        r->look_at_us = now + ((int64_t)RETRY_FIRST_US << r->retry++);
+    else
+        r->look_at_us = now + r->limits.poll_ms * 1000;
+}
+
+static void
+follow(struct reader *r, bool hinted)
+{
+    struct errbuf eb;
+    struct page *page;
+    int64_t version;
+    bool end;
+    enum err err = store_data_version(r->store, &version, &eb);
+
+    if (hinted)
+        r->retry = 0;
+    if (err == ERR_OK && !hinted && !r->more && r->retry >= RETRIES && version == r->version &&
+        !r->failing) {
+        r->look_at_us = clock_mono_us() + r->limits.poll_ms * 1000;
+        return;
+    }
+    if (err == ERR_OK)
+        err = read_page(r, NULL, r->tail_id, true, &page, &end, &eb);
+    report(r, err, &eb);
+    if (err == ERR_OK) {
+        r->version = version;
+        after_read(r, page, end);
+    } else {
+        r->look_at_us = clock_mono_us() + r->limits.poll_ms * 1000;
+    }
+}
+
+/* ---- jobs ---- */
+
+/* One step of looking for the newest `count` matches, downwards; true when it is finished. */
+static bool
+step_last(struct reader *r, struct reader_job *job, struct errbuf *eb)
+{
+    uint32_t found;
+    bool done;
+
+    job->err = store_last(r->store, job->filter, job->scanned_to, job->count, r->limits.scan_rows,
+                          &job->position, &found, &done, eb);
+    if (job->err != ERR_OK || done)
+        return true;
+    job->scanned_to = job->position;
+    job->count -= found;
+    return false;
+}
+
+/* False when the job goes to the end of the line for its next step. */
+static bool
+run_job(struct reader *r, struct reader_job *job)
+{
+    struct errbuf eb = {""};
+    bool end, finished = true;
+
+    job->err = ERR_OK;
+    switch (job->kind) {
+    case JOB_PAGE:
+        job->err = read_page(r, job->filter, job->position, false, &job->page, &end, &eb);
+        break;
+    case JOB_MARKS:
+    case JOB_EARLIEST:
+        break;
+    case JOB_SINCE:
+        job->err = store_since(r->store, job->time_ms, &job->position, &eb);
+        break;
+    case JOB_LAST:
+        finished = step_last(r, job, &eb);
+        break;
+    }
+    if (finished && job->err == ERR_OK && job->kind != JOB_PAGE)
+        job->err = store_marks(r->store, &job->marks, &eb);
+    if (finished && job->err == ERR_OK && job->kind == JOB_EARLIEST)
+        job->position = job->marks.oldest - 1;
+    if (job->err != ERR_OK)
+        log_line(LOG_ERROR, "reading the table for a client: %s", eb.text);
+    return finished;
+}
+
+static void
+work(struct reader *r, struct reader_job *job)
+{
+    bool finished = run_job(r, job);
+
+    pthread_mutex_lock(&r->lock);
+    if (finished)
+        TAILQ_INSERT_TAIL(&r->done, job, next);
+    else
+        TAILQ_INSERT_TAIL(&r->todo, job, next);
+    pthread_mutex_unlock(&r->lock);
+    if (finished)
+        r->wake(r->context);
+}
+
+/* ---- the thread ---- */
+
+static void
+wait_until(struct reader *r, int64_t at_us)
+{
+    struct timespec t = {at_us / 1000000, at_us % 1000000 * 1000};
+
+    pthread_cond_timedwait(&r->changed, &r->lock, &t);
+}
+
+static void *
+run(void *context)
+{
+    struct reader *r = context;
+
+    pthread_mutex_lock(&r->lock);
+    while (!r->stop) {
+        bool hinted = r->hinted, room = r->tail_n < TAIL_AHEAD;
+        struct reader_job *job = TAILQ_FIRST(&r->todo);
+
+        if (room && (hinted || clock_mono_us() >= r->look_at_us)) {
+            r->hinted = false;
+            pthread_mutex_unlock(&r->lock);
+            follow(r, hinted);
+            pthread_mutex_lock(&r->lock);
+            job = TAILQ_FIRST(&r->todo);
+        } else if (!job) {
+            wait_until(r, room ? r->look_at_us : clock_mono_us() + r->limits.poll_ms * 1000);
+            continue;
+        }
+        if (job) {
+            TAILQ_REMOVE(&r->todo, job, next);
+            pthread_mutex_unlock(&r->lock);
+            work(r, job);
+            pthread_mutex_lock(&r->lock);
+        }
+    }
+    pthread_mutex_unlock(&r->lock);
+    return NULL;
+}
+
+static int
+start_thread(struct reader *r)
+{
+    pthread_condattr_t attributes;
+    sigset_t all, before;
+    int failed;
+
+    pthread_mutex_init(&r->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&r->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the loop's */
+    failed = pthread_create(&r->thread, NULL, run, r);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed;
+}
+
+enum err
+reader_start(struct reader **reader, struct store *store, int64_t start_id,
+             const struct reader_limits *limits, void (*wake)(void *), void *context,
+             struct errbuf *eb)
+{
+    struct reader *r = mem_zalloc(sizeof *r);
+    int failed;
+
+    if (!r) {
+        store_close(store);
+        return err_set(eb, ERR_NOMEM, "out of memory");
+    }
+    *r = (struct reader){.store = store,
+                         .limits = *limits,
+                         .tail_id = start_id,
+                         .more = true,
+                         .retry = RETRIES,
+                         .wake = wake,
+                         .context = context};
+    TAILQ_INIT(&r->todo);
+    TAILQ_INIT(&r->done);
+    TAILQ_INIT(&r->tail);
+    failed = start_thread(r);
+    if (failed) {
+        store_close(store);
+        mem_free(r);
+        return err_set(eb, ERR_IO, "cannot start a thread: %s", strerror(failed));
+    }
+    *reader = r;
+    return ERR_OK;
+}
+
+void
+reader_stop(struct reader *r)
+{
+    pthread_mutex_lock(&r->lock);
+    r->stop = true;
+    pthread_cond_signal(&r->changed);
+    pthread_mutex_unlock(&r->lock);
+    pthread_join(r->thread, NULL);
+    TAILQ_CONCAT(&r->done, &r->todo, next);
+}
+
+void
+reader_destroy(struct reader *r)
+{
+    struct page *p;
+
+    while ((p = reader_take_tail(r)))
+        page_destroy(p);
+    store_close(r->store);
+    pthread_cond_destroy(&r->changed);
+    pthread_mutex_destroy(&r->lock);
+    mem_free(r);
+}
+
+void
+reader_hint(struct reader *r)
+{
+    pthread_mutex_lock(&r->lock);
+    r->hinted = true;
+    pthread_cond_signal(&r->changed);
+    pthread_mutex_unlock(&r->lock);
+}
+
+void
+reader_submit(struct reader *r, struct reader_job *job)
+{
+    pthread_mutex_lock(&r->lock);
+    TAILQ_INSERT_TAIL(&r->todo, job, next);
+    pthread_cond_signal(&r->changed);
+    pthread_mutex_unlock(&r->lock);
+}
+
+struct reader_job *
+reader_take_job(struct reader *r)
+{
+    struct reader_job *job;
+
+    pthread_mutex_lock(&r->lock);
+    job = TAILQ_FIRST(&r->done);
+    if (job)
+        TAILQ_REMOVE(&r->done, job, next);
+    pthread_mutex_unlock(&r->lock);
+    return job;
+}
+
+struct page *
+reader_take_tail(struct reader *r)
+{
+    struct page *p;
+
+    pthread_mutex_lock(&r->lock);
+    p = TAILQ_FIRST(&r->tail);
+    if (p) {
+        TAILQ_REMOVE(&r->tail, p, in_cache);
+        r->tail_n--;
+        pthread_cond_signal(&r->changed);
+    }
+    pthread_mutex_unlock(&r->lock);
+    return p;
+}

@@ -1,0 +1,34 @@
+/* record: FastCGI's framing (FastCGI Specification 1.0, section 3.3 and 8). Pure.
+ *
+ * A record is a header of eight bytes, up to 65,535 bytes of content, and padding. What we write
+ * has no padding: the specification recommends aligned records, no web server needs them. */
+#ifndef FCGI_RECORD_H
+#define FCGI_RECORD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+enum { RECORD_HEAD = 8, RECORD_CONTENT_MAX = 65535 };
+
+/* The header of an FCGI_STDOUT record with n bytes of content, 1 <= n <= RECORD_CONTENT_MAX. */
+void record_stdout_head(unsigned char head[RECORD_HEAD], uint16_t request_id, size_t n);
+
+/* Appends text as FCGI_STDOUT records. */
+void record_stdout(struct buf *out, uint16_t request_id, struct text text);
+
+/* Appends what ends a response: an empty FCGI_STDOUT and FCGI_END_REQUEST with application status
+ * 0. */
+void record_end(struct buf *out, uint16_t request_id);
+
+/* Looks at the beginning of what a web server sent: BEGIN_REQUEST and the PARAMS stream of one
+ * request. */
+enum record_look {
+    RECORD_WHOLE,   /* the PARAMS stream has ended; *n = bytes up to there */
+    RECORD_PARTLY,  /* all right so far; more must come */
+    RECORD_GARBAGE, /* not FastCGI 1, or not one request's beginning */
+};
+enum record_look record_look(struct text bytes, size_t *n);
+
+#endif

@@ -1,0 +1,152 @@
+#include "fcgi/request.h"
+
+#include <errno.h>
+#include <fcgiapp.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+extern char **environ;
+
+/* The pipe that libfcgi reads from; empty between two calls. Loop thread only. */
+static int pipe_read = -1, pipe_write = -1;
+static size_t pipe_bytes;
+
+static enum err
+open_pipe(struct errbuf *eb)
+{
+    int ends[2];
+
+    /* Non-blocking: a request that libfcgi finds incomplete must fail, not hang. */
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+        return err_set(eb, ERR_IO, "cannot make a pipe: %s", strerror(errno));
+    /* In the worst case every byte of room is used: a page of a pipe is filled before the next. */
+    if (fcntl(ends[1], F_SETPIPE_SZ, (int)pipe_bytes) < (int)pipe_bytes) {
+        close(ends[0]);
+        close(ends[1]);
+        return err_set(eb, ERR_IO, "cannot make a pipe of %zu bytes: %s", pipe_bytes,
+                       strerror(errno));
+    }
+    pipe_read = ends[0];
+    pipe_write = ends[1];
+    return ERR_OK;
+}
+
+enum err
+request_setup(size_t bytes_max, struct errbuf *eb)
+{
+    if (FCGX_Init() != 0)
+        return err_set(eb, ERR_IO, "libfcgi cannot be initialised");
+    pipe_bytes = bytes_max;
+    return open_pipe(eb);
+}
+
+void
+request_teardown(void)
+{
+    if (pipe_read >= 0)
+        close(pipe_read);
+    if (pipe_write >= 0)
+        close(pipe_write);
+    pipe_read = pipe_write = -1;
+}
+
+/* After a failure libfcgi has closed the reading end, or has left bytes in it. */
+static void
+renew_pipe(void)
+{
+    request_teardown();
+    open_pipe(NULL);
+}
+
+/* Copies the used parameters into one piece of memory. */
+static enum err
+copy_parameters(char **environment, struct request *r)
+{
+    struct {
+        struct text *member;
+        const char *value;
+    } used[] = {
+#define REQUEST_ROW(member, name) {&r->member, FCGX_GetParam(name, environment)},
+        REQUEST_PARAMETERS(REQUEST_ROW)
+#undef REQUEST_ROW
+    };
+    size_t total = 0, n = sizeof used / sizeof *used;
+    char *at;
+
+    for (size_t i = 0; i < n; i++)
+        total += used[i].value ? strlen(used[i].value) : 0;
+    at = r->bytes = mem_alloc(total);
+    if (!at)
+        return ERR_NOMEM;
+    for (size_t i = 0; i < n; i++) {
+        size_t length = used[i].value ? strlen(used[i].value) : 0;
+
+        if (!used[i].value)
+            continue;
+        memcpy(at, used[i].value, length);
+        *used[i].member = (struct text){at, length};
+        at += length;
+    }
+    return ERR_OK;
+}
+
+enum err
+request_parse(struct text bytes, struct request *r, struct errbuf *eb)
+{
+    FCGX_Request fcgx;
+    enum err err;
+
+    *r = (struct request){0};
+    if (pipe_read < 0 && open_pipe(eb) != ERR_OK)
+        return ERR_IO;
+    if (write(pipe_write, bytes.p, bytes.n) != (ssize_t)bytes.n) {
+        renew_pipe();
+        return err_set(eb, ERR_IO, "a request of %zu bytes does not fit the pipe", bytes.n);
+    }
+    if (FCGX_InitRequest(&fcgx, -1, 0) != 0)
+        return err_set(eb, ERR_IO, "libfcgi cannot start a request");
+    fcgx.ipcFd = pipe_read;
+    fcgx.keepConnection = 1; /* else Accept closes ipcFd before it reads */
+    if (FCGX_Accept_r(&fcgx) != 0) {
+        renew_pipe();
+        return err_set(eb, ERR_INVALID, "the FastCGI parameters cannot be read");
+    }
+    r->id = (uint16_t)fcgx.requestId;
+    /* An unfinished PARAMS stream at a record boundary counts as success for Accept. */
+    if (FCGX_GetError(fcgx.in) != 0)
+        err = err_set(eb, ERR_INVALID, "the FastCGI parameters are incomplete");
+    else if (copy_parameters(fcgx.envp, r) != ERR_OK)
+        err = err_set(eb, ERR_NOMEM, "out of memory");
+    else
+        err = ERR_OK;
+    FCGX_Free(&fcgx, 0); /* 0: the pipe stays open */
+    if (err != ERR_OK)
+        renew_pipe();
+    return err;
+}
+
+enum err
+request_from_environment(struct request *r, struct errbuf *eb)
+{
+    *r = (struct request){0};
+    if (copy_parameters(environ, r) != ERR_OK)
+        return err_set(eb, ERR_NOMEM, "out of memory");
+    if (!r->method.p) {
+        request_finish(r);
+        return err_set(
+            eb, ERR_INVALID,
+            "there is no socket to listen on: give --listen ADDRESS, or let a web server, "
+            "spawn-fcgi or systemd start the program (see --help)");
+    }
+    return ERR_OK;
+}
+
+void
+request_finish(struct request *r)
+{
+    mem_free(r->bytes);
+    *r = (struct request){0};
+}

@@ -1,0 +1,466 @@
+/* server: the program, from top to bottom.
+ *
+ * libuv's callbacks only record what has happened. Then, once per wake-up, server_turn() does the
+ * work in a fixed order: accept → tail → replay → flush → timers → reap. Everything here belongs to
+ * the loop's thread. */
+#include "fcgi/server.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "fcgi/control.h"
+#include "fcgi/loop.h"
+#include "fcgi/request.h"
+
+enum {
+    ACCEPT_MAX = 256,      /* connections per turn and socket */
+    ACCEPT_PAUSE_MS = 100, /* after running out of descriptors */
+    PAGES_IN_FLIGHT = 8,   /* bounds the memory of pages that are not in the cache yet */
+    LINGER_MS = 2000,      /* for the peer to close after the response */
+    DRAIN_TICK_MS = 20,
+};
+
+void
+server_list(struct server *s, struct conn *c, struct conn_list *list)
+{
+    if (c->list)
+        TAILQ_REMOVE(&c->list->queue, c, in_list);
+    TAILQ_INSERT_TAIL(&list->queue, c, in_list);
+    c->list = list;
+    c->since_ms = s->now_ms;
+}
+
+/* ---- accept ---- */
+
+static void
+pause_accepting(struct server *s)
+{
+    s->counters.accept_pauses++;
+    log_line(LOG_WARN, "accepting pauses for %d ms: %s; %llu connections are open", ACCEPT_PAUSE_MS,
+             strerror(errno), (unsigned long long)s->n_conns);
+    loop_pause_listening(s, ACCEPT_PAUSE_MS);
+}
+
+static void
+tune_socket(const struct server *s, int fd)
+{
+    int one = 1, size = (int)s->settings->send_buffer;
+
+    /* Meant for TCP, refused by a unix socket: no harm. */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    /* What waits in the kernel cannot coalesce any more; a small buffer keeps the backlog in the
+     * window. */
+    if (size > 0)
+        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+}
+
+static void
+accept_from(struct server *s, int listener)
+{
+    for (int i = 0; i < ACCEPT_MAX; i++) {
+        int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd < 0) {
+            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+                pause_accepting(s);
+            return; /* EAGAIN: all taken; others concern one connection that is gone */
+        }
+        s->counters.connections++;
+        tune_socket(s, fd);
+        conn_create(s, fd, false);
+    }
+}
+
+static void
+stage_accept(struct server *s)
+{
+    struct conn *c;
+
+    for (int i = 0; s->accept_due && i < s->n_sockets; i++)
+        accept_from(s, s->sockets[i]);
+    s->accept_due = false;
+    while ((c = TAILQ_FIRST(&s->readable))) {
+        TAILQ_REMOVE(&s->readable, c, in_readable);
+        c->is_readable = false;
+        if (c->state != CONN_DEAD)
+            conn_read(c);
+    }
+}
+
+/* ---- tail ---- */
+
+/* Before the window has caught up, "now" would be a place in the past. */
+static void
+begin_when_caught_up(struct server *s)
+{
+    struct conn *c;
+
+    if (s->serving || s->hub.window.head_id < s->newest_at_start)
+        return;
+    s->serving = true;
+    loop_listen(s);
+    if (s->single) {
+        c = conn_create(s, STDOUT_FILENO, true);
+        if (c)
+            answer(c, s->single);
+    }
+}
+
+static void
+stage_tail(struct server *s)
+{
+    struct page *p;
+
+    if (s->hint_due)
+        reader_hint(s->reader);
+    s->hint_due = false;
+    while ((p = reader_take_tail(s->reader))) {
+        s->counters.events_read += p->n;
+        hub_publish(&s->hub, p);
+        page_destroy(p);
+    }
+    begin_when_caught_up(s);
+}
+
+/* ---- replay ---- */
+
+static void
+wake_subscriber(void *context, struct subscriber *sub)
+{
+    (void)context;
+    conn_make_ready(conn_of(sub));
+}
+
+static void
+drop_subscriber(void *context, struct subscriber *sub)
+{
+    (void)context;
+    conn_end(conn_of(sub), REASON_DATABASE);
+}
+
+static void
+page_arrived(struct server *s, struct reader_job *job)
+{
+    struct page_request *request = job->feed;
+
+    s->pages_in_flight--;
+    s->counters.pages++;
+    if (job->page && job->page->through <= job->page->after) {
+        /* Below the window, yet nothing follows in the table: it is not the one that we know. */
+        log_line(LOG_ERROR,
+                 "the table ends at %lld, which was passed before; has the database been "
+                 "replaced? Restart to follow the new one",
+                 (long long)job->page->newest);
+        page_destroy(job->page);
+        job->page = NULL;
+    }
+    if (job->page)
+        hub_deliver(&s->hub, request, job->page, wake_subscriber, NULL);
+    else
+        hub_fail(&s->hub, request, drop_subscriber, NULL);
+    mem_free(job);
+}
+
+static void
+stage_replay(struct server *s)
+{
+    struct reader_job *job;
+
+    while ((job = reader_take_job(s->reader))) {
+        if (job->kind == JOB_PAGE)
+            page_arrived(s, job);
+        else
+            answer_located(s, job);
+    }
+}
+
+/* ---- flush ---- */
+
+static void
+fetch_page(struct server *s, struct page_request *request)
+{
+    struct reader_job *job = mem_zalloc(sizeof *job);
+
+    if (!job) {
+        hub_fail(&s->hub, request, drop_subscriber, NULL);
+        return;
+    }
+    job->kind = JOB_PAGE;
+    job->filter = &request->feed->what;
+    job->feed = request;
+    job->position = request->after;
+    s->pages_in_flight++;
+    reader_submit(s->reader, job);
+}
+
+static void
+stage_flush(struct server *s)
+{
+    struct conn_queue now;
+    struct feed *f;
+    struct subscriber *sub;
+    struct page_request *request;
+    struct conn *c;
+
+    while ((f = hub_next_dirty(&s->hub)))
+        TAILQ_FOREACH(sub, &f->live, in_feed)
+    if (!conn_of(sub)->blocked)
+        conn_make_ready(conn_of(sub));
+    /* Whoever has used up its share links itself in again, for the next turn. */
+    TAILQ_INIT(&now);
+    TAILQ_CONCAT(&now, &s->ready, in_ready);
+    while ((c = TAILQ_FIRST(&now))) {
+        TAILQ_REMOVE(&now, c, in_ready);
+        c->is_ready = false;
+        if (c->state != CONN_DEAD)
+            conn_flush(c);
+    }
+    hub_trim(&s->hub);
+    /* Who has turned out to be behind waits from now on for pages of the table. */
+    while (s->pages_in_flight < PAGES_IN_FLIGHT && (request = hub_next_request(&s->hub)))
+        fetch_page(s, request);
+}
+
+/* ---- timers ---- */
+
+static struct conn *
+due(const struct server *s, const struct conn_list *list, int64_t limit_ms)
+{
+    struct conn *c = TAILQ_FIRST(&list->queue);
+
+    return c && s->now_ms - c->since_ms >= limit_ms ? c : NULL;
+}
+
+/* Ends an even share of the streams, so that clients do not come back all at once. */
+static void
+drain(struct server *s)
+{
+    int64_t left_ms = s->drain_ends_ms - s->now_ms;
+    uint64_t share = s->n_streams;
+    struct conn *c;
+
+    if (left_ms > DRAIN_TICK_MS)
+        share = s->n_streams * DRAIN_TICK_MS / (uint64_t)left_ms + 1;
+    while (share-- > 0) {
+        c = TAILQ_FIRST(&s->quiet.queue);
+        if (!c)
+            c = TAILQ_FIRST(&s->blocked.queue);
+        if (!c)
+            break;
+        conn_end(c, REASON_SHUTDOWN);
+    }
+    if (left_ms <= 0)
+        while ((c = TAILQ_FIRST(&s->requests.queue)))
+            conn_drop(c, REASON_SHUTDOWN);
+}
+
+static void
+stage_timers(struct server *s)
+{
+    const struct settings *set = s->settings;
+    struct conn *c;
+
+    while ((c = due(s, &s->quiet, set->heartbeat_ms)))
+        conn_heartbeat(c);
+    while ((c = due(s, &s->blocked, set->stall_timeout_ms))) {
+        s->counters.stalled++;
+        conn_drop(c, REASON_STALLED);
+    }
+    while ((c = due(s, &s->requests, set->request_timeout_ms))) {
+        s->counters.connections_bad++;
+        log_line(LOG_WARN, "connection closed: no whole request within %lld ms",
+                 (long long)set->request_timeout_ms);
+        conn_drop(c, REASON_STALLED);
+    }
+    while ((c = due(s, &s->ending, LINGER_MS)))
+        conn_drop(c, REASON_CLIENT_GONE);
+    if (s->draining)
+        drain(s);
+}
+
+/* ---- reap ---- */
+
+static void
+stage_reap(struct server *s)
+{
+    struct conn *c;
+
+    while ((c = TAILQ_FIRST(&s->dead.queue)))
+        conn_reap(c);
+}
+
+/* ---- the turn ---- */
+
+static void
+soonest(const struct server *s, const struct conn_list *list, int64_t limit_ms, int64_t *wait_ms)
+{
+    const struct conn *c = TAILQ_FIRST(&list->queue);
+    int64_t left = c ? c->since_ms + limit_ms - s->now_ms : INT64_MAX;
+
+    if (left < *wait_ms)
+        *wait_ms = left > 0 ? left : 0;
+}
+
+/* Makes sure that the next turn comes in time: at once when work is left, else at the next timeout.
+ */
+static void
+plan_next_turn(struct server *s)
+{
+    const struct settings *set = s->settings;
+    int64_t wait_ms = INT64_MAX;
+
+    soonest(s, &s->quiet, set->heartbeat_ms, &wait_ms);
+    soonest(s, &s->blocked, set->stall_timeout_ms, &wait_ms);
+    soonest(s, &s->requests, set->request_timeout_ms, &wait_ms);
+    soonest(s, &s->ending, LINGER_MS, &wait_ms);
+    if (s->draining && wait_ms > DRAIN_TICK_MS)
+        wait_ms = DRAIN_TICK_MS;
+    loop_next_turn(s, TAILQ_EMPTY(&s->ready) ? wait_ms : 0);
+}
+
+void
+server_turn(struct server *s)
+{
+    s->now_ms = clock_mono_ms();
+    control(s);
+    stage_accept(s);
+    stage_tail(s);
+    stage_replay(s);
+    stage_flush(s);
+    stage_timers(s);
+    stage_reap(s);
+    if (s->n_conns == 0 && (s->draining || (s->single && s->serving)))
+        loop_stop(s);
+    plan_next_turn(s);
+}
+
+/* ---- the life of the program ---- */
+
+static void
+init_lists(struct server *s)
+{
+    TAILQ_INIT(&s->requests.queue);
+    TAILQ_INIT(&s->quiet.queue);
+    TAILQ_INIT(&s->blocked.queue);
+    TAILQ_INIT(&s->ending.queue);
+    TAILQ_INIT(&s->dead.queue);
+    TAILQ_INIT(&s->readable);
+    TAILQ_INIT(&s->ready);
+}
+
+/* The window begins so far below the newest event that it is full after the first reads; a restart
+ * then serves returning clients from memory. One client alone needs no such store. */
+static enum err
+start_position(struct server *s, struct store *store, int64_t *position, struct errbuf *eb)
+{
+    uint32_t found, count = s->single ? 0 : (uint32_t)s->settings->window_events;
+    struct store_marks marks;
+    bool done;
+    enum err err = store_marks(store, &marks, eb);
+
+    if (err == ERR_OK)
+        err = store_last(store, NULL, 0, count, UINT32_MAX, position, &found, &done, eb);
+    s->newest_at_start = marks.newest;
+    if (count == 0)
+        *position = marks.newest;
+    return err;
+}
+
+static enum err
+start_reading(struct server *s, struct store *store, struct errbuf *eb)
+{
+    const struct settings *set = s->settings;
+    struct reader_limits limits = {(size_t)set->page_bytes, (uint32_t)set->page_rows,
+                                   (uint32_t)set->scan_rows, set->poll_ms};
+    int64_t position;
+    enum err err = start_position(s, store, &position, eb);
+
+    memcpy(s->epoch, store_epoch(store), sizeof s->epoch);
+    if (err == ERR_OK &&
+        hub_init(&s->hub, (uint64_t)set->window_bytes, (uint64_t)set->window_events,
+                 (size_t)set->page_cache, position) != ERR_OK)
+        err = err_set(eb, ERR_NOMEM, "out of memory for --window-bytes and --window-events");
+    if (err != ERR_OK) {
+        store_close(store);
+        return err;
+    }
+    err = reader_start(&s->reader, store, position, &limits, loop_wake, s, eb);
+    if (err != ERR_OK)
+        hub_finish(&s->hub);
+    return err;
+}
+
+/* After the loop: nothing is running but the reader. */
+static void
+stop_reading(struct server *s)
+{
+    struct reader_job *job;
+    struct page_request *request;
+
+    reader_stop(s->reader);
+    while ((job = reader_take_job(s->reader))) {
+        if (job->kind == JOB_PAGE)
+            page_arrived(s, job);
+        else
+            answer_located(s, job);
+    }
+    while ((request = hub_next_request(&s->hub)))
+        hub_fail(&s->hub, request, drop_subscriber, NULL);
+    reader_destroy(s->reader);
+    hub_finish(&s->hub);
+}
+
+static enum err
+run(struct server *s, struct settings *settings, struct store *store, const struct request *single,
+    struct errbuf *eb)
+{
+    enum err err;
+
+    s->settings = settings;
+    s->single = single;
+    s->now_ms = clock_mono_ms();
+    init_lists(s);
+    err = loop_open(s, eb);
+    if (err != ERR_OK) {
+        store_close(store);
+        return err;
+    }
+    err = start_reading(s, store, eb);
+    if (err == ERR_OK) {
+        loop_run(s);
+        stop_reading(s);
+    }
+    loop_close(s);
+    return err;
+}
+
+enum err
+server_run(struct server *s, struct settings *settings, struct store *store, const int *sockets,
+           int n_sockets, struct errbuf *eb)
+{
+    enum err err;
+
+    for (int i = 0; i < n_sockets; i++)
+        s->sockets[i] = sockets[i];
+    s->n_sockets = n_sockets;
+    err = request_setup((size_t)settings->request_max, eb);
+    if (err == ERR_OK)
+        err = run(s, settings, store, NULL, eb);
+    else
+        store_close(store);
+    request_teardown();
+    return err;
+}
+
+enum err
+server_run_cgi(struct server *s, struct settings *settings, struct store *store,
+               const struct request *request, struct errbuf *eb)
+{
+    return run(s, settings, store, request, eb);
+}

@@ -1,0 +1,87 @@
+/* server: the loop and everything it owns. Start reading at server_turn() in server.c. */
+#ifndef FCGI_SERVER_H
+#define FCGI_SERVER_H
+
+#include <uv.h>
+
+#include "base/err.h"
+#include "fcgi/conn.h"
+#include "fcgi/reader.h"
+#include "fcgi/settings.h"
+#include "sql/store.h"
+#include "stream/hub.h"
+
+TAILQ_HEAD(conn_queue, conn);
+
+/* Connections of one state, the one that is there longest first. */
+struct conn_list {
+    struct conn_queue queue;
+};
+
+struct counters {
+#define COUNTER(member, help) uint64_t member;
+#include "fcgi/counters.def"
+#undef COUNTER
+};
+
+enum { SERVER_SOCKETS_MAX = 8 };
+
+struct request;
+
+struct server {
+    struct settings *settings;
+    uv_loop_t loop;
+    uv_prepare_t turn;       /* runs server_turn() before the loop waits */
+    uv_timer_t timer;        /* the next timeout of any list; 0 when a turn has left work */
+    uv_timer_t accept_timer; /* accepting pauses until then */
+    uv_async_t reader_news;
+    uv_fs_event_t watch;
+    uv_signal_t signals[4];
+    uv_poll_t listeners[SERVER_SOCKETS_MAX];
+    int sockets[SERVER_SOCKETS_MAX];
+    int n_sockets;
+
+    struct hub hub;
+    struct reader *reader;
+    char epoch[STORE_EPOCH_LENGTH + 1];
+    char *wal_name; /* file name of the WAL, for the watch */
+    unsigned pages_in_flight;
+
+    struct conn_list requests, quiet, blocked, ending, dead;
+    struct conn_queue readable, ready;
+    uint64_t n_conns, n_streams;
+
+    bool accept_due, hint_due, reload_due, counters_due;
+    unsigned stop_asked, stop_served; /* how often SIGTERM or SIGINT came */
+    bool draining;
+    int64_t drain_ends_ms;
+    int64_t now_ms;               /* of this turn */
+    const struct request *single; /* plain CGI: the only request; the program ends with it */
+    int64_t newest_at_start;
+    bool serving; /* the window has caught up with newest_at_start */
+
+    int argc; /* for reading the settings again */
+    char **argv;
+    struct counters counters;
+};
+
+/* Serves the sockets until SIGTERM. *s is zeroed but for argc and argv. The store is taken over. */
+enum err server_run(struct server *s, struct settings *settings, struct store *store,
+                    const int *sockets, int n_sockets, struct errbuf *eb);
+
+/* Serves one plain CGI request on standard output. */
+enum err server_run_cgi(struct server *s, struct settings *settings, struct store *store,
+                        const struct request *request, struct errbuf *eb);
+
+/* One turn of the work; loop.c calls it before the loop waits. */
+void server_turn(struct server *s);
+
+/* Moves a connection to another list, at its end, with the time of now. */
+void server_list(struct server *s, struct conn *c, struct conn_list *list);
+
+/* What a request gets: a stream, or a response with a status. In answer.c. */
+void answer(struct conn *c, const struct request *r);
+/* The reader found out where a stream begins. In answer.c. */
+void answer_located(struct server *s, struct reader_job *job);
+
+#endif

@@ -1,0 +1,33 @@
+/* settings: the values of fcgi/options.def for one run. */
+#ifndef FCGI_SETTINGS_H
+#define FCGI_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/option.h"
+
+#define OPTION_TYPE_FLAG bool
+#define OPTION_TYPE_COUNT int64_t
+#define OPTION_TYPE_SIZE int64_t
+#define OPTION_TYPE_DURATION int64_t
+#define OPTION_TYPE_CHOICE int64_t
+#define OPTION_TYPE_TEXT char *
+
+struct settings {
+#define OPTION(kind, member, ...) OPTION_TYPE_##kind member;
+#include "fcgi/options.def"
+#undef OPTION
+};
+
+extern const struct option_set settings_options;
+
+/* Rules that concern more than one setting. ERR_INVALID. */
+enum err settings_check(const struct settings *s, struct errbuf *eb);
+
+/* What may change while running (SIGHUP) is copied from fresh; what needs a restart stays. Returns
+ * the name of the first setting that differs and was not taken over, or NULL. */
+const char *settings_reload(struct settings *s, const struct settings *fresh);
+
+#endif
