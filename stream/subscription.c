@@ -157,7 +157,8 @@ canonical(struct text *list, size_t *n, bool patterns)
     }
 }
 
-/* As in a query string, so that a log line shows something that can be typed. */
+/* As in a query string, so that a log line shows something that can be typed, and without '"',
+ * between which it stands there. */
 static void
 append_pairs(struct buf *out, const char *name, const struct text *list, size_t n)
 {
@@ -169,7 +170,7 @@ append_pairs(struct buf *out, const char *name, const struct text *list, size_t 
         for (size_t k = 0; k < list[i].n; k++) {
             unsigned char c = (unsigned char)list[i].p[k];
 
-            if (c == '&' || c == '%' || c == '+' || c == ' ')
+            if (strchr("&%+# \"", c))
                 buf_format(out, "%%%02X", c);
             else
                 buf_byte(out, (char)c);
