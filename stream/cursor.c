@@ -1,7 +1,5 @@
 #include "stream/cursor.h"
 
-#include <time.h>
-
 const char *
 cursor_reset_name(enum cursor_reset reason)
 {
@@ -90,17 +88,30 @@ take_zone(struct text *s, int *offset_min)
     sign = s->p[0] == '-' ? -1 : 1;
     if (!take_char(s, "+- ") || !take_number(s, 2, 0, 23, &hours))
         return false;
-    take_char(s, ":");
-    if (s->n && !take_number(s, 2, 0, 59, &minutes))
+    if ((take_char(s, ":") || s->n > 0) && !take_number(s, 2, 0, 59, &minutes))
         return false;
     *offset_min = sign * (hours * 60 + minutes);
     return true;
 }
 
+/* Since 1970-01-01; -1 when there is no such day. */
+static int64_t
+days_of(int year, int month, int day)
+{
+    static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    int before = year - 1; /* the last whole year; it counts the leap days so far */
+    int64_t days = (year - 1970) * 365 + before / 4 - before / 100 + before / 400 - 477;
+
+    for (int m = 1; m < month; m++)
+        days += lengths[m - 1] + (m == 2 && leap);
+    return day <= lengths[month - 1] + (month == 2 && leap) ? days + day - 1 : -1;
+}
+
 bool
 cursor_parse_time(struct text s, int64_t *ms)
 {
-    struct tm tm = {0};
+    int64_t days;
     int year, month, day, hour = 0, minute = 0, second = 0, fraction = 0, offset_min = 0;
 
     if (!take_number(&s, 4, 1970, 9999, &year) || !take_char(&s, "-") ||
@@ -111,21 +122,16 @@ cursor_parse_time(struct text s, int64_t *ms)
         if (!take_number(&s, 2, 0, 23, &hour) || !take_char(&s, ":") ||
             !take_number(&s, 2, 0, 59, &minute))
             return false;
-        if (take_char(&s, ":") && !take_number(&s, 2, 0, 60, &second))
-            return false;
-        if (take_char(&s, ".") && !take_fraction(&s, &fraction))
+        if (take_char(&s, ":") && (!take_number(&s, 2, 0, 60, &second) ||
+                                   (take_char(&s, ".") && !take_fraction(&s, &fraction))))
             return false;
         if (!take_zone(&s, &offset_min))
             return false;
     }
     if (s.n > 0)
         return false;
-    tm.tm_year = year - 1900;
-    tm.tm_mon = month - 1;
-    tm.tm_mday = day;
-    tm.tm_hour = hour;
-    tm.tm_min = minute;
-    tm.tm_sec = second;
-    *ms = ((int64_t)timegm(&tm) - offset_min * 60) * 1000 + fraction;
-    return tm.tm_mday == day; /* timegm has moved 31 February into March */
+    days = days_of(year, month, day);
+    /* A leap second reaches into the next day. */
+    *ms = (((days * 24 + hour) * 60 + minute - offset_min) * 60 + second) * 1000 + fraction;
+    return days >= 0;
 }
