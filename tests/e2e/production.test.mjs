@@ -8,7 +8,6 @@ import { join } from 'node:path';
 import { curl } from './kit/curl.mjs';
 import { program } from './kit/env.mjs';
 import { Process } from './kit/process.mjs';
-import { Source } from './kit/source.mjs';
 import { until } from './kit/wait.mjs';
 import { World, servers } from './kit/world.mjs';
 
@@ -92,12 +91,11 @@ describe('in production', { concurrency: 3 }, () => {
                 assert.match(away.body, /^retry: [1-9]\d{3}\n\n$/);
 
                 const client = world.follow('?topic=a&since=earliest');
-                const source = world.tls ? undefined : new Source(world.url('?topic=a&since=earliest'));
+                const source = world.tls ? undefined : world.source('?topic=a&since=earliest');
                 await until('a first answer', () => client.opens > 0 && (!source || source.opens > 0));
                 await world.responder.start();
                 world.db.publish({ topic: 'a', data: 'back' });
                 await until('the event', () => client.events.length === 1 && (!source || source.events.length === 1));
-                source?.close();
             });
     }
 

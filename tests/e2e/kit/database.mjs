@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { program, tool } from './env.mjs';
-import { run } from './process.mjs';
+import { keep, run } from './process.mjs';
 
 /** A text as an SQL expression; through hex, so that no byte of it means anything to the shell. */
 export function literal(text) {
@@ -60,10 +60,15 @@ export class Database {
 
 class Shell {
     constructor(file) {
-        this.child = spawn(tool('sqlite3'), ['-batch', file], { stdio: ['pipe', 'pipe', 'inherit'] });
-        process.on('exit', () => this.child.kill('SIGKILL'));
+        this.child = keep(spawn(tool('sqlite3'), ['-batch', file], { stdio: ['pipe', 'pipe', 'inherit'] }));
         this.lines = createInterface({ input: this.child.stdout })[Symbol.asyncIterator]();
         this.child.stdin.write('.timeout 10000\n');
+    }
+
+    /** Runs statements and waits until they are done. */
+    async execute(text) {
+        this.child.stdin.write(`${text};\n.print done\n`);
+        await this.lines.next();
     }
 
     /** Commits one row and waits for its id. */

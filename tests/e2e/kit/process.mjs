@@ -26,6 +26,13 @@ process.on('exit', () => {
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
     process.on(signal, () => process.exit(1));
 
+/** Records a child that was started elsewhere, so that it is ended with this process at the latest. */
+export function keep(child) {
+    running.add(child);
+    child.once('exit', () => running.delete(child));
+    return child;
+}
+
 export class Process {
     /** Starts it; output (stdout and stderr) is appended to the file `log`. */
     constructor(command, args, { log, env, cwd, stdin = 'ignore' } = {}) {

@@ -166,7 +166,7 @@ export class Follower {
             }
             this.opens++;
             if (this.stream.status !== 200) {
-                this.fatal = `status ${this.stream.status}`;
+                this.dead = true;
                 return;
             }
             let seen = 0;

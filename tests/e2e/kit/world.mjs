@@ -14,6 +14,7 @@ import { root } from './env.mjs';
 import { Lighttpd } from './lighttpd.mjs';
 import { Nginx } from './nginx.mjs';
 import { Responder } from './responder.mjs';
+import { Source } from './source.mjs';
 import { Follower, Stream } from './stream.mjs';
 import { makeCertificate } from './tls.mjs';
 
@@ -79,6 +80,13 @@ export class World {
         const follower = new Follower(this.url(rest), { ca: this.tls?.ca });
         (this.open ??= []).push(follower);
         return follower;
+    }
+
+    /** The `eventsource` package; see source.mjs. */
+    source(rest = '', types = [], init = undefined) {
+        const source = new Source(this.url(rest), types, init);
+        (this.open ??= []).push(source);
+        return source;
     }
 
     /** What the responder has written to its log, wherever that goes. */
