@@ -93,18 +93,22 @@ for (const server of servers) {
             assert.equal(typeof problem.title, 'string');
         });
 
-        for (const query of ['since=yesterday', 'last=many', 'last=-1', 'topic=', 'topic=%00', 'topic=%zz',
-            `topic=${'x'.repeat(300)}`, 'type=a%0Ab']) {
+        const malformed = ['since=yesterday', 'last=many', 'last=-1', 'topic=', 'topic=%00',
+            `topic=${'x'.repeat(300)}`, 'type=a%0Ab'];
+        // lighttpd repairs a broken escape (to %25zz) before the responder can see it.
+        if (server === 'nginx')
+            malformed.push('topic=%zz');
+        for (const query of malformed) {
             it(`a malformed request is 400 with a problem body: ?${query.slice(0, 24)}`, async () => {
                 const seen = await curl([world.url(`?${query}`)], { seconds: 2 });
-                // A web server may refuse such a URL itself, which is as good.
                 assert.equal(seen.status, 400);
-                if (seen.headers['content-type']?.startsWith('application/')) {
-                    assert.equal(seen.headers['content-type'], 'application/problem+json');
-                    const problem = JSON.parse(seen.body);
-                    assert.equal(problem.status, 400);
-                    assert.ok(problem.detail?.length > 0, 'the reason is told');
-                }
+                // A web server may refuse such a URL itself, which is as good.
+                if (seen.headers['content-type'] === 'text/html')
+                    return;
+                assert.equal(seen.headers['content-type'], 'application/problem+json');
+                const problem = JSON.parse(seen.body);
+                assert.equal(problem.status, 400);
+                assert.ok(problem.detail?.length > 0, 'the reason is told');
             });
         }
 

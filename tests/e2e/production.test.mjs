@@ -35,9 +35,11 @@ describe('in production', { concurrency: 3 }, () => {
             assert.match(seen.headers.location, /^https:\/\/127\.0\.0\.1.*\/events\?topic=a$/);
         });
 
-        story(`${server}: many streams over one HTTP/2 connection`, place, async (world) => {
+        // lighttpd allows no more on one connection; see its production.conf.
+        const many = server === 'nginx' ? 20 : 8;
+        story(`${server}: ${many} streams over one HTTP/2 connection`, place, async (world) => {
             const session = connect(world.base, { ca: world.tls.ca });
-            const streams = Array.from({ length: 20 }, (_, i) => {
+            const streams = Array.from({ length: many }, (_, i) => {
                 const stream = session.request({ ':path': `/events?topic=h2/${i}`, accept: 'text/event-stream' });
                 const seen = { text: '' };
                 stream.setEncoding('utf8');
@@ -45,8 +47,8 @@ describe('in production', { concurrency: 3 }, () => {
                 stream.on('data', (chunk) => { seen.text += chunk; });
                 return seen;
             });
-            await until('20 live streams', () => streams.every((seen) => seen.text.includes('freshet:live')));
-            for (let i = 0; i < 20; i++)
+            await until('live streams', () => streams.every((seen) => seen.text.includes('freshet:live')));
+            for (let i = 0; i < many; i++)
                 world.db.publish({ topic: `h2/${i}`, data: `for ${i}` });
             await until('an event in each', () => streams.every((seen, i) => seen.text.includes(`data: for ${i}\n`)));
             assert.ok(streams.every((seen) => seen.status === 200));
