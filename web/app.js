@@ -20,6 +20,7 @@ import { Totals } from './totals.js';
 const LAST = Number(document.body.dataset.last);
 const CUT_MS = 2000;
 const LOG_MAX = 5;
+const FIGURES_MS = 100;
 
 const at = (id) => document.getElementById(id);
 const number = new Intl.NumberFormat('en');
@@ -95,7 +96,7 @@ const onlive = ({ detail }) => {
   }
   isFirst = false;
   markHistory();
-  scheduleFigures();
+  drawFigures();
 };
 
 const markHistory = () => {
@@ -109,22 +110,23 @@ list.ondrawn = (count) => {
   markHistory();
 };
 
-/* ---- figures: the position per frame, the rest per second ---- */
+/* ---- figures: the position ten times a second at most, since each change costs a layout; the rest once a second ---- */
 
-let figuresFrame = 0;
+let figuresTimer = 0;
 const scheduleFigures = () => {
-  if (figuresFrame === 0) figuresFrame = requestAnimationFrame(drawPosition);
+  if (figuresTimer === 0) figuresTimer = setTimeout(drawFigures, FIGURES_MS);
 };
 
-const drawPosition = () => {
-  figuresFrame = 0;
+const drawFigures = () => {
+  clearTimeout(figuresTimer);
+  figuresTimer = 0;
   const [seq, epoch = '–'] = stream.lastId.split('-');
   setText(at('position'), seq || '–');
   setText(at('epoch'), epoch);
   setText(at('total'), number.format(totals.total));
   document.body.dataset.counted = String(totals.total);
-  const isWaiting = at('pause').getAttribute('aria-pressed') === 'true' && list.pending > 0;
-  setText(at('held'), isWaiting ? `${number.format(list.pending)} new` : '');
+  const isHeld = at('pause').getAttribute('aria-pressed') === 'true' && list.pending > 0;
+  setText(at('held'), isHeld ? `${number.format(list.pending)} new` : '');
 };
 
 const drawSecond = () => {
@@ -189,7 +191,7 @@ at('pause').addEventListener('click', () => {
   const paused = at('pause').getAttribute('aria-pressed') !== 'true';
   at('pause').setAttribute('aria-pressed', String(paused));
   list.pause(paused);
-  scheduleFigures();
+  drawFigures();
 });
 
 at('cut').addEventListener('click', () => stream.reconnect(CUT_MS, 'cut'));

@@ -3,6 +3,7 @@
  * follows the standard; the browser's own one is tried in page.test.mjs). The server is the fake one, which fails on demand.
  */
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { after, afterEach, beforeEach, describe, test } from 'node:test';
 import { EventSource } from 'eventsource';
 import { Freshet, liveId, reconnectDelay } from '../../web/freshet.js';
@@ -111,6 +112,25 @@ for (const [transport, options] of [['fetch', { types: '*' }], ['EventSource', {
       assert.match(client.stream.lastId, /^0-(?!k3f9)/);
     });
 
+    test('a position ahead of the table is given up as well, in the same epoch', async () => {
+      publish('1', '2');
+      const client = follow('', { ...options, lastId: '900-k3f9' });
+      await lives(client, 1);
+      assert.equal(client.resets[0].reason, 'future');
+      assert.deepEqual(client.data(), ['1', '2']);
+      server.prune(2);
+      server.answerNext((request, response) => response.writeHead(502).end());
+      server.drop();
+      await lives(client, 2);
+      assert.equal(client.stream.lastId, '2-k3f9');
+    });
+
+    test('a position ahead of an empty table gives way to that of freshet:live', async () => {
+      const client = follow('', { ...options, lastId: '900-k3f9' });
+      await lives(client, 1);
+      assert.equal(client.stream.lastId, '0-k3f9');
+    });
+
     test('a row of type "error" or "open" is an event, not a failure', async () => {
       const client = follow('', options);
       const errors = [];
@@ -121,6 +141,7 @@ for (const [transport, options] of [['fetch', { types: '*' }], ['EventSource', {
       await until(() => errors.length === 2, 'both');
       assert.deepEqual(errors, ['x', 'y']);
       assert.equal(client.stream.state, 'live');
+      assert.equal(server.requests.length, 1);
     });
 
     test('cut and resume: nothing missing, nothing twice', async () => {
@@ -402,12 +423,20 @@ describe('in the background', () => {
     assert.equal(client.stream.state, 'waiting');
   });
 
-  test('a closed stream leaves no listener behind', async () => {
-    const client = follow('', { types: '*', silence: 1 });
-    client.stream.close();
+  test('nor a wait after a refusal', async () => {
+    server.answerNext((request, response) => problem(response, 403, 'Not allowed', ''));
+    const client = follow('', { types: '*', maxDelay: 60_000 });
+    await until(() => client.stream.state === 'waiting', 'the refusal');
     show('hidden');
     show('visible');
-    assert.equal(client.stream.state, 'closed');
+    assert.equal(client.stream.state, 'waiting');
+  });
+
+  test('a closed stream leaves no listener behind', () => {
+    const { stream } = follow('', { types: '*' });
+    assert.equal(getEventListeners(page, 'visibilitychange').length, 1);
+    stream.close();
+    assert.equal(getEventListeners(page, 'visibilitychange').length, 0);
   });
 });
 

@@ -92,6 +92,27 @@ describe('the page', { skip }, () => {
       assert.match(await lastLog(page), /Resumed from 1-k3f9: 0 events caught up, none missing$/);
     });
 
+    test('restored from the back/forward cache, the page makes a new connection from where it was', async (t) => {
+      const page = await open(t);
+      server.publish([{ data: '1' }]);
+      await page.goto(server.url);
+      await state(page, 'Live');
+      await page.evaluate(() => window.dispatchEvent(new PageTransitionEvent('pageshow', { persisted: false })));
+      await page.evaluate(() => window.dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })));
+      await until(() => server.requests.length === 2, 'a new connection');
+      assert.equal(server.requests[1].query.get('last_event_id'), '1-k3f9');
+    });
+
+    test('when the network returns, the page does not wait out its delay', async (t) => {
+      const page = await open(t, { retryMs: 60_000 });
+      await page.goto(server.url);
+      await state(page, 'Live');
+      server.drop();
+      await state(page, 'Waiting');
+      await page.evaluate(() => window.dispatchEvent(new Event('online')));
+      await state(page, 'Live');
+    });
+
     test("the browser's own EventSource ends on a 503: a new one asks from the last id", async (t) => {
       const page = await open(t);
       await page.goto(server.url);
