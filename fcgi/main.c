@@ -12,6 +12,7 @@
 #include "fcgi/listen.h"
 #include "fcgi/request.h"
 #include "fcgi/server.h"
+#include "fcgi/workers.h"
 
 /* A stream is a descriptor; the soft limit is often 1,024 for the sake of select(2), which we do
  * not use. */
@@ -27,14 +28,22 @@ raise_descriptor_limit(void)
 }
 
 static int
-fail(const char *what, enum err err, const struct errbuf *eb, int status)
+fail(enum err err, const struct errbuf *eb, int status)
 {
-    log_line(LOG_ERROR, "%s%s", what, eb->text);
+    log_line(LOG_ERROR, "%s", eb->text);
     return status ? status : err_exit_status(err);
 }
 
+/* What a process that serves needs. */
+struct service {
+    struct settings *settings;
+    int argc;
+    char **argv;
+    int sockets[SERVER_SOCKETS_MAX], n_sockets;
+};
+
 static enum err
-serve_cgi(struct server *s, struct settings *settings, struct store *store, struct errbuf *eb)
+serve_cgi(struct server *s, const struct service *v, struct store *store, struct errbuf *eb)
 {
     struct request request;
     enum err err = request_from_environment(&request, eb);
@@ -43,39 +52,69 @@ serve_cgi(struct server *s, struct settings *settings, struct store *store, stru
         store_close(store);
         return err;
     }
-    err = server_run_cgi(s, settings, store, &request, eb);
+    err = server_run_cgi(s, v->settings, store, &request, eb);
     request_finish(&request);
     return err;
 }
 
+/* One responder, from opening the database to the end. */
 static int
-serve(struct settings *settings, int argc, char **argv)
+serve(void *context)
 {
     static struct server server; /* large, and zero */
+    struct service *v = context;
     struct store *store;
     struct errbuf eb;
-    int sockets[SERVER_SOCKETS_MAX], n;
-    enum err err = store_open(&store, settings->db, STORE_READ, STORE_SYNC_FULL, &eb);
+    enum err err = store_open(&store, v->settings->db, STORE_READ, STORE_SYNC_FULL, &eb);
 
     if (err != ERR_OK)
-        return fail("", err, &eb, 0);
-    err = listen_sockets(settings->listen, settings->socket_mode, sockets, SERVER_SOCKETS_MAX, &n,
-                         &eb);
-    if (err != ERR_OK) {
+        return fail(err, &eb, 0);
+    srandom((unsigned)time(NULL) ^ (unsigned)getpid() << 16);
+    server.argc = v->argc;
+    server.argv = v->argv;
+    if (v->n_sockets == 0)
+        err = serve_cgi(&server, v, store, &eb);
+    else
+        err = server_run(&server, v->settings, store, v->sockets, v->n_sockets, &eb);
+    return err == ERR_OK ? EXIT_OK : fail(err, &eb, err == ERR_INVALID ? EXIT_USAGE : 0);
+}
+
+/* Fails early, and once, if the database cannot be served. */
+static enum err
+try_database(const struct settings *settings, struct errbuf *eb)
+{
+    struct store *store;
+    enum err err = store_open(&store, settings->db, STORE_READ, STORE_SYNC_FULL, eb);
+
+    if (err == ERR_OK)
         store_close(store);
-        return fail("", err, &eb, err == ERR_INVALID ? EXIT_USAGE : 0);
-    }
-    server.argc = argc;
-    server.argv = argv;
-    if (n == 0) {
-        err = serve_cgi(&server, settings, store, &eb);
-        return err == ERR_OK ? EXIT_OK : fail("", err, &eb, err == ERR_INVALID ? EXIT_USAGE : 0);
-    }
-    log_line(LOG_INFO, "freshet-fcgi %s serves %s on %s", PACKAGE_VERSION, settings->db,
-             settings->listen ? settings->listen : "an inherited socket");
-    err = server_run(&server, settings, store, sockets, n, &eb);
-    listen_cleanup(settings->listen);
-    return err == ERR_OK ? EXIT_OK : fail("", err, &eb, 0);
+    return err;
+}
+
+static int
+start(struct service *v)
+{
+    const struct settings *set = v->settings;
+    struct errbuf eb;
+    int status;
+    enum err err = try_database(set, &eb);
+
+    if (err != ERR_OK)
+        return fail(err, &eb, 0);
+    err = listen_sockets(set->listen, set->socket_mode, v->sockets, SERVER_SOCKETS_MAX,
+                         &v->n_sockets, &eb);
+    if (err != ERR_OK)
+        return fail(err, &eb, err == ERR_INVALID ? EXIT_USAGE : 0);
+    if (v->n_sockets == 0)
+        return serve(v);
+    log_line(LOG_INFO, "freshet-fcgi %s serves %s on %s", PACKAGE_VERSION, set->db,
+             set->listen ? set->listen : "an inherited socket");
+    if (set->workers == 1)
+        status = serve(v);
+    else if (workers_run((int)set->workers, serve, v, &status, &eb) != ERR_OK)
+        status = fail(ERR_NOMEM, &eb, 0);
+    listen_cleanup(set->listen);
+    return status;
 }
 
 int
@@ -89,7 +128,6 @@ main(int argc, char **argv)
 
     log_open("freshet-fcgi");
     signal(SIGPIPE, SIG_IGN); /* a client that is gone is an error of its write */
-    srandom((unsigned)time(NULL) ^ (unsigned)getpid() << 16);
     raise_descriptor_limit();
     err = option_parse(&settings_options, &settings, argc, argv, &rest, &outcome, &eb);
     if (err == ERR_OK && outcome == OPTION_HELP) {
@@ -105,9 +143,9 @@ main(int argc, char **argv)
     if (err == ERR_OK)
         err = settings_check(&settings, &eb);
     if (err != ERR_OK)
-        return fail("", err, &eb, EXIT_USAGE);
+        return fail(err, &eb, EXIT_USAGE);
     log_set_level((enum log_level)settings.log_level);
-    status = serve(&settings, argc, argv);
+    status = start(&(struct service){.settings = &settings, .argc = argc, .argv = argv});
     option_finish(&settings_options, &settings);
     return status;
 }

@@ -49,6 +49,8 @@ settings_reload(struct settings *s, const struct settings *fresh)
         differs = "listen";
     else if (!same_text(s->socket_mode, fresh->socket_mode))
         differs = "socket-mode";
+    else if (s->workers != fresh->workers)
+        differs = "workers";
     else if (s->window_bytes != fresh->window_bytes)
         differs = "window-bytes";
     else if (s->window_events != fresh->window_events)
@@ -59,6 +61,7 @@ settings_reload(struct settings *s, const struct settings *fresh)
     s->db = old.db;
     s->listen = old.listen;
     s->socket_mode = old.socket_mode;
+    s->workers = old.workers;
     s->window_bytes = old.window_bytes;
     s->window_events = old.window_events;
     s->page_cache = old.page_cache;
