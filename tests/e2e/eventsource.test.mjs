@@ -24,18 +24,6 @@ for (const server of servers) {
             ]);
         });
 
-        it('a signal does not move the position', async () => {
-            const seq = world.db.publish({ topic: 'pos', data: 'x' });
-            const source = world.source(`?topic=pos&since=${seq - 1}`, ['freshet:live']);
-            await source.until('live', () => source.seen('freshet:live').length > 0 && source.events.length > 0);
-            let position = '';
-            for (const event of source.all) {
-                if (event.type === 'freshet:live')
-                    assert.equal(event.lastEventId, position);
-                position = event.lastEventId;
-            }
-        });
-
         it('a malformed request ends it for good', async () => {
             const source = world.source('?since=rubbish');
             await source.until('the end', () => source.dead);

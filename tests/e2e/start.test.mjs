@@ -45,13 +45,14 @@ describe('every way to start the responder', { concurrency: 3 }, () => {
         story(`${way} behind ${server}: history, then an INSERT by the sqlite3 shell`, { server, way },
             async (world) => {
                 world.db.fill('start', 3);
-                const stream = await world.live('?topic=start&since=earliest');
+                const stream = await world.stream('?topic=start&since=earliest');
+                await stream.take(3);
                 assert.deepEqual(stream.events.map((event) => event.data), ['1', '2', '3']);
                 world.db.publish({ topic: 'start', data: 'live' });
                 await stream.take(4);
                 assert.equal(stream.events[3].data, 'live');
-                const other = await world.live('?topic=start&last=1');
-                assert.deepEqual(other.events.map((event) => event.data), ['live']);
+                const other = await world.stream('?topic=start&last=1');
+                assert.deepEqual((await other.take(1)).map((event) => event.data), ['live']);
             });
     }
 });
@@ -67,7 +68,7 @@ describe('the responder as a process', { concurrency: 3 }, () => {
             assert.equal(sockets(world.responder.pid), before + 10);
             for (const other of others)
                 other.close();
-            await until('the connections to be gone', () => sockets(world.responder.pid) === before,
+            await until('the connections to be gone', () => sockets(world.responder.pid) <= before,
                 { within: 1000 });
             world.db.publish({ topic: 'a', data: 'still here' });
             await one.take(1);
