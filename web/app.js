@@ -70,7 +70,6 @@ const onstate = ({ detail }) => {
   const { label, hint } = stateText(detail);
   document.body.dataset.state = detail.reason === 'cut' && detail.state === 'waiting' ? 'cut' : detail.state;
   setText(at('state'), label);
-  setText(at('hint'), hint);
   at('cut').disabled = detail.state !== 'live' && detail.state !== 'open';
   chart.connected(Date.now(), detail.state === 'open' || detail.state === 'live');
   if (detail.state === 'open') {
