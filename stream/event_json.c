@@ -1,0 +1,78 @@
+#include "stream/event_json.h"
+
+static struct text
+string_of(struct json_object *value)
+{
+    return (struct text){json_object_get_string(value), (size_t)json_object_get_string_len(value)};
+}
+
+static struct text
+compact(struct json_object *value)
+{
+    struct text s = TEXT_NONE;
+
+    if (!value)
+        return TEXT_LIT("null");
+    s.p = json_object_to_json_string_length(
+        value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &s.n);
+    return s;
+}
+
+enum err
+event_json_name(const char *member, struct json_object *value, struct text *name, struct errbuf *eb)
+{
+    switch (json_object_get_type(value)) {
+    case json_type_string:
+        *name = string_of(value);
+        return ERR_OK;
+    case json_type_int:
+    case json_type_double:
+    case json_type_boolean:
+        *name = compact(value);
+        return name->p ? ERR_OK : err_set(eb, ERR_NOMEM, "out of memory");
+    case json_type_null:
+    case json_type_object:
+    case json_type_array:
+        break;
+    }
+    return err_set(eb, ERR_INVALID, "%s is %s; it must be a string or a number", member,
+                   !value                                        ? "null"
+                   : json_object_is_type(value, json_type_array) ? "an array"
+                                                                 : "an object");
+}
+
+struct text
+event_json_data(struct json_object *value)
+{
+    return json_object_is_type(value, json_type_string) ? string_of(value) : compact(value);
+}
+
+static enum err
+read_name(struct json_object *object, const char *member, struct text *name, struct errbuf *eb)
+{
+    struct json_object *value = json_object_object_get(object, member);
+
+    return value ? event_json_name(member, value, name, eb) : ERR_OK;
+}
+
+enum err
+event_json_read(struct json_object *object, struct event *e, struct errbuf *eb)
+{
+    struct json_object *data;
+    enum err err;
+
+    *e = (struct event){0};
+    if (!json_object_is_type(object, json_type_object))
+        return err_set(eb, ERR_INVALID, "not a JSON object");
+    err = read_name(object, "topic", &e->topic, eb);
+    if (err == ERR_OK)
+        err = read_name(object, "type", &e->type, eb);
+    if (err == ERR_OK)
+        err = read_name(object, "key", &e->key, eb);
+    if (err == ERR_OK && json_object_object_get_ex(object, "data", &data)) {
+        e->data = event_json_data(data);
+        if (!e->data.p)
+            return err_set(eb, ERR_NOMEM, "out of memory");
+    }
+    return err;
+}
