@@ -1,0 +1,188 @@
+/* freshet-ingest: reads events and appends them to the table in batched transactions. */
+#include "config.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "ingest/reader.h"
+#include "ingest/stop.h"
+#include "ingest/writer.h"
+
+/* How long one try to write waits inside SQLite: the writer tries for ever, but looks in between
+ * whether it is to stop. */
+enum { BUSY_TRY_MS = 500 };
+
+/* Everything that run() opens and must close again, in this order. */
+struct job {
+    struct settings *settings;
+    struct report *report;
+    struct store *store;
+    struct position position;
+    bool has_position;
+    struct source *source;
+    struct rejects rejects;
+    struct queue *queue;
+};
+
+static enum err
+load_position(struct job *job, struct errbuf *eb)
+{
+    char *text = NULL;
+    struct errbuf why;
+    enum err err;
+
+    if (!job->settings->source)
+        return ERR_OK;
+    err = store_get_cursor(job->store, job->settings->source, &text, eb);
+    if (err != ERR_OK || !text)
+        return err;
+    err = position_read(&job->position, text, &why);
+    mem_free(text);
+    if (err != ERR_OK)
+        return err_set(eb, err, "--source %s: %s", job->settings->source, why.text);
+    job->has_position = true;
+    return ERR_OK;
+}
+
+/* A pipe cannot be asked for its bytes again, so its position says nothing; but a sender of SSE can
+ * be asked to go on after an id. */
+static enum err
+check_source(const struct job *job, struct errbuf *eb)
+{
+    if (!job->settings->source || source_has_positions(job->source) ||
+        job->settings->format == FORMAT_SSE)
+        return ERR_OK;
+    return err_set(
+        eb, ERR_INVALID,
+        "--source: %s is a pipe, which cannot be read again from where it was left; give a "
+        "file, or let --key-from tell repeated events",
+        source_name(job->source));
+}
+
+static enum err
+job_open(struct job *job, struct errbuf *eb)
+{
+    struct settings *s = job->settings;
+    enum store_sync sync = s->sync == 0 ? STORE_SYNC_FULL : STORE_SYNC_NORMAL;
+    enum err err;
+
+    job->report = report_create(s->quiet);
+    if (!job->report)
+        return err_set(eb, ERR_NOMEM, "out of memory");
+    err = store_open(&job->store, s->db, STORE_WRITE, sync, eb);
+    if (err == ERR_OK) {
+        store_set_busy_timeout(job->store, BUSY_TRY_MS);
+        err = load_position(job, eb);
+    }
+    if (err == ERR_OK && !s->last_id)
+        err = source_open(&job->source, s->input, s->follow != NULL,
+                          job->has_position ? &job->position : NULL, eb);
+    if (err == ERR_OK && !s->last_id)
+        err = rejects_open(&job->rejects, s->rejects, eb);
+    if (err == ERR_OK && !s->last_id)
+        err = queue_create(&job->queue, (size_t)s->batch_events, (size_t)s->event_max, eb);
+    return err;
+}
+
+static void
+job_close(struct job *job)
+{
+    queue_destroy(job->queue);
+    rejects_close(&job->rejects);
+    source_close(job->source);
+    position_finish(&job->position);
+    store_close(job->store);
+    report_destroy(job->report);
+}
+
+static enum err
+job_run(struct job *job, struct errbuf *eb)
+{
+    struct reader reader = {.settings = job->settings,
+                            .source = job->source,
+                            .queue = job->queue,
+                            .report = job->report,
+                            .rejects = &job->rejects,
+                            .last_id = text_of(job->position.id)};
+    struct writer writer = {.store = job->store,
+                            .queue = job->queue,
+                            .report = job->report,
+                            .source = job->settings->source};
+    pthread_t thread;
+    enum err err, failure;
+    int error = pthread_create(&thread, NULL, writer_run, &writer);
+
+    if (error)
+        return err_set(eb, ERR_NOMEM, "pthread_create: %s", strerror(error));
+    err = reader_run(&reader, eb);
+    pthread_join(thread, NULL);
+    failure = queue_failure(job->queue, eb);
+    report_summary(job->report, reader.bytes);
+    return failure != ERR_OK ? failure : err;
+}
+
+static int
+fail(enum err err, const struct errbuf *eb)
+{
+    log_line(LOG_ERROR, "%s", eb->text);
+    return err_exit_status(err);
+}
+
+static int
+run(struct settings *settings)
+{
+    struct job job = {.settings = settings, .rejects = {.fd = -1}};
+    struct errbuf eb = {{0}};
+    enum err err = stop_install(&eb);
+    int status;
+
+    if (err == ERR_OK)
+        err = job_open(&job, &eb);
+    if (err == ERR_OK && settings->last_id) {
+        if (job.position.id)
+            puts(job.position.id);
+        status = EXIT_OK;
+    } else if (err == ERR_OK && check_source(&job, &eb) != ERR_OK) {
+        log_line(LOG_ERROR, "%s", eb.text);
+        status = EXIT_USAGE;
+    } else {
+        if (err == ERR_OK)
+            err = job_run(&job, &eb);
+        status = err == ERR_OK ? EXIT_OK : fail(err, &eb);
+    }
+    job_close(&job);
+    return status;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct settings settings = {0};
+    struct errbuf eb = {{0}};
+    enum option_outcome outcome;
+    int rest, status;
+    enum err err = option_parse(&settings_options, &settings, argc, argv, &rest, &outcome, &eb);
+
+    log_open("freshet-ingest");
+    if (err == ERR_OK && outcome == OPTION_HELP) {
+        option_help(&settings_options, stdout);
+        return EXIT_OK;
+    }
+    if (err == ERR_OK && outcome == OPTION_VERSION) {
+        puts("freshet-ingest " PACKAGE_VERSION);
+        return EXIT_OK;
+    }
+    if (err == ERR_OK)
+        err = settings_check(&settings, argc, argv, rest, &eb);
+    if (err != ERR_OK) {
+        fprintf(stderr, "freshet-ingest: %s\n", eb.text);
+        option_finish(&settings_options, &settings);
+        return err == ERR_INVALID ? EXIT_USAGE : err_exit_status(err);
+    }
+    status = run(&settings);
+    option_finish(&settings_options, &settings);
+    return status;
+}

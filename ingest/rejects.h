@@ -1,0 +1,30 @@
+/* rejects: the file that keeps what was rejected, byte for byte, so that it can be mended and read
+ * again. Items of SSE are written as SSE blocks.
+ *
+ * It is on disk before the position moves past the item: after a crash an item may stand in it
+ * twice, but never not at all. */
+#ifndef INGEST_REJECTS_H
+#define INGEST_REJECTS_H
+
+#include "base/buf.h"
+#include "ingest/split.h"
+
+struct rejects {
+    /* private */
+    int fd; /* -1 = not wanted */
+    const char *path;
+    struct buf pending;
+    bool unsynced; /* written, but not known to be on disk */
+};
+
+/* path NULL = rejects are not kept, and the other calls do nothing. */
+enum err rejects_open(struct rejects *r, const char *path, struct errbuf *eb);
+void rejects_close(struct rejects *r);
+
+/* One item of any kind; a line that is too long comes in its pieces. */
+enum err rejects_add(struct rejects *r, enum format format, const struct split_item *item,
+                     struct errbuf *eb);
+/* Everything is on disk. */
+enum err rejects_flush(struct rejects *r, struct errbuf *eb);
+
+#endif

@@ -1,0 +1,438 @@
+/* ingest: the parts that need no database: items, events, batches, positions, rotation. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "ingest/batch.h"
+#include "ingest/decode.h"
+#include "ingest/position.h"
+#include "ingest/report.h"
+#include "ingest/rotation.h"
+#include "ingest/split.h"
+
+enum { OUT_MAX = 64 * 1024 };
+
+/* ---- split ---- */
+
+static void
+put_item(struct buf *out, const struct split *s, const struct split_item *item)
+{
+    static const char marks[] = {'=', '+', '!'};
+
+    buf_int(out, item->line);
+    buf_byte(out, marks[item->kind]);
+    buf_text(out, item->kind == SPLIT_WHOLE ? item->data : TEXT_LIT("…"));
+    buf_format(out, "@%lld%s;", (long long)split_offset(s), item->open ? "?" : "");
+}
+
+static void
+split_all(enum format format, size_t event_max, struct text input, size_t step, struct buf *out)
+{
+    struct split s;
+    struct split_item item;
+
+    split_init(&s, format, event_max);
+    buf_clear(out);
+    while (input.n) {
+        size_t room, n = step < input.n ? step : input.n;
+        char *space = split_space(&s, &room);
+
+        assert_true(space && room >= n);
+        memcpy(space, input.p, n);
+        split_fill(&s, n);
+        input = (struct text){input.p + n, input.n - n};
+        while (split_next(&s, &item))
+            put_item(out, &s, &item);
+    }
+    if (split_last(&s, &item))
+        put_item(out, &s, &item);
+    split_finish(&s);
+}
+
+static void
+lines_are_cut_alike_in_pieces_of_any_size(void **state)
+{
+    static const struct {
+        struct text input;
+        const char *items;
+    } table[] = {
+        {TEXT_LIT("a\nb\n"), "1=a@2;2=b@4;"},
+        {TEXT_LIT("a\r\n\nb"), "1=a@3;2=@4;3=b@5?;"},
+        {TEXT_LIT("\n"), "1=@1;"},
+        {TEXT_LIT("\r"), "1=@1?;"},
+        {TEXT_LIT("a\rb\n"), "1=a\rb@4;"},
+        {TEXT_LIT("\xef\xbb\xbfx\n\xef\xbb\xbfy\n"), "1=x@5;2=\xef\xbb\xbfy@10;"},
+        {TEXT_LIT("12345678\nx\n"), "1=12345678@9;2=x@11;"},
+    };
+    struct buf out;
+
+    (void)state;
+    buf_init(&out, OUT_MAX);
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        for (size_t step = 1; step <= table[i].input.n; step++) {
+            split_all(FORMAT_LINES, 8, table[i].input, step, &out);
+            if (!text_equal(buf_view(&out), text_of(table[i].items)))
+                fail_msg("row %zu in steps of %zu: %.*s", i, step, (int)out.length, out.data);
+        }
+    buf_finish(&out);
+}
+
+static void
+a_line_that_is_too_long_is_told_once_and_takes_bounded_memory(void **state)
+{
+    struct split s;
+    struct split_item item;
+    size_t room, too_long = 0, bytes = 0;
+
+    (void)state;
+    split_init(&s, FORMAT_LINES, 1000);
+    for (int i = 0; i < 1000; i++) { /* 256 MB in one line */
+        char *space = split_space(&s, &room);
+
+        assert_non_null(space);
+        memset(space, 'x', room);
+        if (i == 999)
+            memcpy(space + room - 3, "\ny\n", 3);
+        split_fill(&s, room);
+        while (split_next(&s, &item)) {
+            bytes += item.kind == SPLIT_WHOLE ? 0 : item.data.n;
+            too_long += item.kind == SPLIT_TOO_LONG;
+        }
+    }
+    assert_true(s.input.capacity <= 1000 + 2 * SPLIT_READ_BYTES);
+    assert_int_equal(too_long, 1);
+    assert_int_equal(bytes, 1000 * (size_t)SPLIT_READ_BYTES - 3);
+    assert_true(item.kind == SPLIT_WHOLE && item.line == 2 && item.data.p[0] == 'y');
+    split_finish(&s);
+}
+
+static void
+messages_end_where_a_restart_may_begin(void **state)
+{
+    struct buf out;
+
+    (void)state;
+    buf_init(&out, OUT_MAX);
+    split_all(FORMAT_SSE, 8, TEXT_LIT("data: a\n\n: c\n\ndata: b\ndata: c\n\ndata: cut"), 3, &out);
+    assert_true(text_equal(buf_view(&out), TEXT_LIT("1=a@9;5=b\nc@31;")));
+    buf_finish(&out);
+}
+
+/* ---- decode ---- */
+
+/* topic/type/key=data; "-" for nothing, "?reason" for a reject. */
+struct row {
+    struct settings settings;
+    struct text line;
+    const char *event;
+};
+
+#define WIKI .topic_from = "/wiki", .type_from = "/type", .key_from = "/meta/id"
+static const struct row rows[] = {
+    /* the members of an event */
+    {{0}, TEXT_LIT("{\"topic\":\"a\",\"data\":\"x\"}"), "a//=x"},
+    {{0},
+     TEXT_LIT("{\"topic\":\"a\",\"type\":\"t\",\"key\":\"k\",\"data\":{\"n\": 1}}"),
+     "a/t/k={\"n\":1}"},
+    {{0}, TEXT_LIT("{\"topic\":\"a\",\"data\":\"\\u00e9\\n\"}"), "a//=é\n"},
+    {{0}, TEXT_LIT("{\"topic\":\"a\",\"data\":[1.0, 2e3, -0.10]}"), "a//=[1.0,2e3,-0.10]"},
+    {{0}, TEXT_LIT("{\"topic\":\"a\",\"type\":null,\"key\":null,\"data\":null}"), "a//=null"},
+    {{0}, TEXT_LIT("{\"topic\":5,\"data\":\"\"}"), "5//="},
+    {{.topic = "d", .type = "u"}, TEXT_LIT("{\"data\":1}"), "d/u/=1"},
+    {{.topic = "d", .type = "u"},
+     TEXT_LIT("{\"topic\":\"a\",\"type\":\"t\",\"data\":1}"),
+     "a/t/=1"},
+    {{0}, TEXT_LIT("  "), "-"},
+    /* the whole line is the data */
+    {{.topic = "d"},
+     TEXT_LIT(" {\"a\": 1, \"topic\":\"x\"} "),
+     "d//= {\"a\": 1, \"topic\":\"x\"} "},
+    {{0}, TEXT_LIT("{\"topic\":\"a\"}"), "?no member \"data\""},
+    {{WIKI},
+     TEXT_LIT("{\"wiki\":\"en\",\"type\":\"edit\",\"meta\":{\"id\":\"i\"},\"n\": 1}"),
+     "en/edit/i={\"wiki\":\"en\",\"type\":\"edit\",\"meta\":{\"id\":\"i\"},\"n\": 1}"},
+    {{WIKI},
+     TEXT_LIT("{\"wiki\":7,\"meta\":{\"id\":123}}"),
+     "7//123={\"wiki\":7,\"meta\":{\"id\":123}}"},
+    {{WIKI}, TEXT_LIT("{\"type\":\"edit\"}"), "?no topic: there is nothing at /wiki"},
+    {{WIKI, .topic = "d"}, TEXT_LIT("{\"type\":\"edit\"}"), "d/edit/={\"type\":\"edit\"}"},
+    {{WIKI}, TEXT_LIT("{\"wiki\":null}"), "?topic is null"},
+    {{WIKI}, TEXT_LIT("{\"wiki\":[1]}"), "?topic is an array"},
+    {{WIKI}, TEXT_LIT("{\"wiki\":\"a\",\"meta\":{\"id\":{}}}"), "?key is an object"},
+    {{.topic_from = "/a~1b/1", .data_from = "/d"},
+     TEXT_LIT("{\"a/b\":[0,\"t\"],\"d\":\"x\"}"),
+     "t//=x"},
+    {{.topic = "d", .data_from = "/d"}, TEXT_LIT("{\"d\": {\"n\": [1, 2]}}"), "d//={\"n\":[1,2]}"},
+    {{.topic = "d", .data_from = "/d"}, TEXT_LIT("{}"), "?data: there is nothing at /d"},
+    {{.topic_from = "/0"}, TEXT_LIT("[\"t\"]"), "t//=[\"t\"]"},
+    /* numbers that would be changed are not; whole lines are kept as they are */
+    {{0}, TEXT_LIT("{\"topic\":\"a\",\"data\":[12345678901234567890123]}"), "?data: an integer"},
+    {{0}, TEXT_LIT("{\"topic\":\"a\",\"data\":\"x\",\"n\":12345678901234567890123}"), "a//=x"},
+    {{.topic = "d"},
+     TEXT_LIT("{\"n\":12345678901234567890123}"),
+     "d//={\"n\":12345678901234567890123}"},
+    /* what breaks a rule */
+    {{0}, TEXT_LIT("{\"topic\":\"a\",\"data\":1"), "?not JSON"},
+    {{0}, TEXT_LIT("{'topic':'a','data':1}"), "?not JSON"},
+    {{0}, TEXT_LIT("{\"topic\":\"a\",\"data\":NaN}"), "?not JSON"},
+    {{0}, TEXT_LIT("[1]"), "?not a JSON object"},
+    {{0}, TEXT_LIT("5"), "?neither"},
+    {{0}, TEXT_LIT("{\"topic\":\"a\",\"data\":\"\xff\"}"), "?not well-formed UTF-8"},
+    {{0}, TEXT_LIT("{\"topic\":\"\",\"data\":1}"), "?topic has 0 bytes"},
+    {{0}, TEXT_LIT("{\"topic\":\"a\\n\",\"data\":1}"), "?topic has the control character"},
+    {{0}, TEXT_LIT("{\"topic\":\"a\",\"data\":\"\\u0000\"}"), "?data has a NUL byte"},
+    {{0}, TEXT_LIT("{\"topic\":\"a\",\"type\":\"freshet:live\",\"data\":1}"), "?type begins with"},
+    {{.event_max = 3}, TEXT_LIT("{\"topic\":\"a\",\"data\":\"abcd\"}"), "?data has 4 bytes"},
+    /* lines */
+    {{.format = FORMAT_LINES, .topic = "d", .type = "u"}, TEXT_LIT("x y"), "d/u/=x y"},
+    {{.format = FORMAT_LINES, .topic = "d"}, TEXT_LIT(""), "d//="},
+    {{.format = FORMAT_LINES, .topic = "d"}, TEXT_LIT("\xff"), "?data is not well-formed"},
+};
+
+static void
+check_row(const struct row *row, const struct split_item *item, struct buf *out)
+{
+    struct settings settings = row->settings;
+    struct decode *d;
+    struct event e;
+    struct errbuf why;
+
+    if (!settings.event_max)
+        settings.event_max = EVENT_DATA_MAX;
+    d = decode_create(&settings);
+    buf_clear(out);
+    switch (decode_item(d, item, &e, &why)) {
+    case DECODE_EVENT:
+        buf_text(out, e.topic);
+        buf_byte(out, '/');
+        buf_text(out, e.type);
+        buf_byte(out, '/');
+        buf_text(out, e.key);
+        buf_byte(out, '=');
+        buf_text(out, e.data);
+        break;
+    case DECODE_NOTHING:
+        buf_byte(out, '-');
+        break;
+    case DECODE_SIGNAL:
+        buf_string(out, "signal");
+        break;
+    case DECODE_REJECT:
+        buf_byte(out, '?');
+        buf_string(out, why.text);
+        break;
+    }
+    if (!text_starts(buf_view(out), text_of(row->event)) ||
+        (row->event[0] != '?' && out->length != strlen(row->event)))
+        fail_msg("%.*s: %.*s", (int)item->data.n, item->data.p, (int)out->length, out->data);
+    decode_destroy(d);
+}
+
+static void
+items_become_events_or_reasons(void **state)
+{
+    struct buf out;
+
+    (void)state;
+    buf_init(&out, OUT_MAX);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct split_item item = {.data = rows[i].line, .line = 1};
+
+        check_row(&rows[i], &item, &out);
+    }
+    buf_finish(&out);
+}
+
+static void
+messages_become_events(void **state)
+{
+    static const struct {
+        struct row row;
+        struct text type, id;
+    } table[] = {
+        {{{.topic = "d"}, TEXT_LIT("x"), "d//=x"}, {0}, {0}},
+        {{{.topic = "d"}, TEXT_LIT("x"), "d/t/=x"}, TEXT_LIT("t"), TEXT_LIT("1")},
+        {{{.topic = "d", .type = "u"}, TEXT_LIT("x"), "d/u/=x"}, TEXT_LIT("message"), {0}},
+        {{{.topic = "d", .key_id = true}, TEXT_LIT("x"), "d//1=x"}, {0}, TEXT_LIT("1")},
+        {{{.topic = "d", .key_id = true}, TEXT_LIT("x"), "d//=x"}, {0}, {0}},
+        {{{.topic = "d"}, TEXT_LIT("{}"), "signal"}, TEXT_LIT("freshet:live"), {0}},
+        {{{WIKI}, TEXT_LIT("{\"wiki\":\"en\"}"), "en/t/={\"wiki\":\"en\"}"}, TEXT_LIT("t"), {0}},
+        {{{WIKI}, TEXT_LIT("x"), "?not JSON"}, TEXT_LIT("t"), {0}},
+    };
+    struct buf out;
+
+    (void)state;
+    buf_init(&out, OUT_MAX);
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct row row = table[i].row;
+        struct split_item item = {.data = row.line, .type = table[i].type, .id = table[i].id};
+
+        row.settings.format = FORMAT_SSE;
+        check_row(&row, &item, &out);
+    }
+    buf_finish(&out);
+}
+
+/* ---- batch ---- */
+
+static void
+a_batch_gives_back_what_was_added(void **state)
+{
+    const struct event in[] = {
+        {.topic = TEXT_LIT("a"), .data = TEXT_LIT("")},
+        {.topic = TEXT_LIT("b"),
+         .type = TEXT_LIT("t"),
+         .data = TEXT_LIT("x"),
+         .key = TEXT_LIT("k")},
+        {.topic = TEXT_LIT("c"), .data = TEXT_LIT("y"), .key = TEXT_LIT("l")},
+    };
+    struct batch b;
+    struct event e;
+
+    (void)state;
+    assert_int_equal(batch_init(&b, 3, 100), ERR_OK);
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < 3; i++) {
+            assert_false(batch_full(&b));
+            mem_fail_at(round == 0 && i == 0);
+            assert_int_equal(batch_add(&b, &in[i]), round == 0 && i == 0 ? ERR_NOMEM : ERR_OK);
+            mem_fail_at(0);
+            if (round == 0 && i == 0)
+                assert_int_equal(batch_add(&b, &in[i]), ERR_OK);
+        }
+        assert_true(batch_full(&b));
+        for (size_t i = 0; i < 3; i++) {
+            batch_get(&b, i, &e);
+            assert_true(text_equal(e.topic, in[i].topic) && text_equal(e.type, in[i].type) &&
+                        text_equal(e.data, in[i].data) && text_equal(e.key, in[i].key));
+        }
+        batch_clear(&b);
+    }
+    batch_finish(&b);
+}
+
+/* ---- position ---- */
+
+static FILE *
+temporary(const char *content)
+{
+    FILE *file = tmpfile();
+
+    assert_non_null(file);
+    assert_int_equal(write(fileno(file), content, strlen(content)), strlen(content));
+    return file;
+}
+
+static void
+a_position_survives_as_text(void **state)
+{
+    struct position p = {.in_file = true,
+                         .offset = 1LL << 40,
+                         .line = 7,
+                         .device = 1,
+                         .inode = UINT64_MAX,
+                         .print = 0xfedcba9876543210};
+    struct position q;
+    struct errbuf eb;
+    struct buf out;
+
+    (void)state;
+    buf_init(&out, POSITION_TEXT_MAX);
+    position_write(&out, &p, TEXT_LIT("[\"id\"]\n"));
+    buf_byte(&out, '\0');
+    assert_int_equal(position_read(&q, out.data, &eb), ERR_OK);
+    assert_true(q.in_file && q.offset == p.offset && q.line == 7 && q.inode == UINT64_MAX &&
+                q.print == p.print);
+    assert_string_equal(q.id, "[\"id\"]\n");
+    position_finish(&q);
+    buf_clear(&out);
+    position_write(&out, &(struct position){0}, TEXT_LIT("5"));
+    buf_byte(&out, '\0');
+    assert_string_equal(out.data, "{\"id\":\"5\"}");
+    assert_int_equal(position_read(&q, out.data, &eb), ERR_OK);
+    assert_true(!q.in_file);
+    position_finish(&q);
+    assert_int_equal(position_read(&q, "{\"offset\":1}", &eb), ERR_CORRUPT);
+    assert_int_equal(position_read(&q, "x", &eb), ERR_CORRUPT);
+    buf_finish(&out);
+}
+
+static void
+a_position_fits_the_content_it_was_taken_of(void **state)
+{
+    FILE *file = temporary("one\ntwo\n");
+    int fd = fileno(file);
+    struct position p = {0};
+
+    (void)state;
+    assert_false(position_take(&p, fd, 9));
+    assert_true(position_take(&p, fd, 4));
+    assert_true(position_fits(&p, fd));
+    assert_int_equal(pwrite(fd, "TWO\nthree\n", 10, 4), 10); /* what comes after it may change */
+    assert_true(position_fits(&p, fd));
+    assert_int_equal(pwrite(fd, "O", 1, 0), 1);
+    assert_false(position_fits(&p, fd));
+    assert_int_equal(ftruncate(fd, 3), 0);
+    assert_false(position_fits(&p, fd));
+    fclose(file);
+}
+
+/* ---- rotation ---- */
+
+static void
+rotated_files_are_ordered_by_their_names(void **state)
+{
+    static const char *const no[] = {"", ".", "-", ".gz", ".1.gz", ".old", "x1", "1", ".1~", "--"};
+    static const char *const ordered[] = {"-20251231", "-20260101", "-20260101-1200", ".10", ".9",
+                                          ".2",        ".1"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof no / sizeof *no; i++)
+        assert_false(rotation_is_suffix(no[i]));
+    for (size_t i = 0; i < sizeof ordered / sizeof *ordered; i++) {
+        assert_true(rotation_is_suffix(ordered[i]));
+        for (size_t j = 0; j < sizeof ordered / sizeof *ordered; j++) {
+            int order = rotation_compare(ordered[i], ordered[j]);
+
+            assert_true(i < j ? order < 0 : i > j ? order > 0 : order == 0);
+        }
+    }
+}
+
+/* ---- report ---- */
+
+static void
+sizes_read_well(void **state)
+{
+    char text[REPORT_SIZE_MAX];
+
+    (void)state;
+    assert_string_equal(report_size(text, 999), "999 bytes");
+    assert_string_equal(report_size(text, 1500), "1.5 KB");
+    assert_string_equal(report_size(text, 2000000000000000), "2000.0 TB");
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lines_are_cut_alike_in_pieces_of_any_size),
+        cmocka_unit_test(a_line_that_is_too_long_is_told_once_and_takes_bounded_memory),
+        cmocka_unit_test(messages_end_where_a_restart_may_begin),
+        cmocka_unit_test(items_become_events_or_reasons),
+        cmocka_unit_test(messages_become_events),
+        cmocka_unit_test(a_batch_gives_back_what_was_added),
+        cmocka_unit_test(a_position_survives_as_text),
+        cmocka_unit_test(a_position_fits_the_content_it_was_taken_of),
+        cmocka_unit_test(rotated_files_are_ordered_by_their_names),
+        cmocka_unit_test(sizes_read_well),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

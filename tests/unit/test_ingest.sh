@@ -1,0 +1,370 @@
+#!/bin/sh
+# freshet-ingest as a user runs it: formats, rejects, following, restarts, kills, a busy and a full
+# database. Nothing here waits for a fixed time: wait_for polls for a condition with a deadline.
+set -u
+ingest=$PWD/freshet-ingest
+make_db=$PWD/tests/unit/make_db
+command -v sqlite3 >/dev/null || { echo "no sqlite3 shell"; exit 77; }
+dir=$(mktemp -d "${TMPDIR:-/tmp}/test_ingest.XXXXXX") || exit 99
+cd "$dir" || exit 99
+pids=
+failures=0
+trap 'for p in $pids; do kill -9 "$p" 2>/dev/null; done; rm -rf "$dir"' EXIT
+trap 'exit 1' INT TERM
+
+# ---- the kit
+
+story() {
+    story=$1
+    rm -rf "$dir"/*
+    "$make_db" db
+}
+fail() {
+    echo "FAILED: $story: $*"
+    sed 's/^/    /' err 2>/dev/null | head -20
+    failures=$((failures + 1))
+}
+sql() { sqlite3 -cmd '.timeout 10000' db "$1" 2>/dev/null; }
+# is WHAT EXPECTED: WHAT is SQL or a command's output
+is() { got=$(sql "$1"); [ "$got" = "$2" ] || fail "$1: got \"$got\", not \"$2\""; }
+says() { grep -q -- "$1" err || fail "nothing was said about \"$1\""; }
+silent_about() { ! grep -q -- "$1" err || fail "\"$1\" was said"; }
+# run STATUS ARGUMENT...: in the foreground
+run() {
+    expected=$1
+    shift
+    "$ingest" --db db "$@" >out 2>err
+    got=$?
+    [ $got -eq "$expected" ] || fail "exit status $got, not $expected, from: $*"
+}
+# start ARGUMENT...: in the background, as $pid
+start() {
+    "$ingest" --db db "$@" >out 2>err &
+    pid=$!
+    pids="$pids $pid"
+}
+# end SIGNAL STATUS: of what was started
+end() {
+    kill "-$1" "$pid"
+    wait "$pid"
+    got=$?
+    [ $got -eq "$2" ] || fail "exit status $got, not $2, after SIG$1"
+}
+wait_for() {
+    tries=1000
+    until "$@"; do
+        tries=$((tries - 1))
+        [ $tries -gt 0 ] || { fail "waited in vain for: $*"; return 1; }
+        sleep 0.02
+    done
+}
+count_is() { [ "$(sql 'SELECT count(*) FROM events')" = "$1" ]; }
+some_events() { ! count_is 0; }
+said() { grep -q -- "$1" err; }
+lines() { seq -f '{"topic":"t","data":"%.0f"}' "$1" "$2"; } # FIRST LAST
+all_once="SELECT count(*), count(DISTINCT data), min(data + 0), max(data + 0) FROM events"
+
+# ---- what goes in
+
+story "an ndjson line is an event"
+printf '%s\n' '{"topic":"a","data":"x"}' '{"topic":"b","type":"t","key":"k","data":{"n": [1.50]}}' \
+    '' '{"topic":"b","data":1,"key":"k"}' >in
+run 0 in
+is 'SELECT topic, type, data, key FROM events' 'a||x|
+b|t|{"n":[1.50]}|k'
+says '2 events committed, 1 repeated, 0 rejected'
+
+story "pointers choose from foreign JSON, and the line is kept as it is"
+line='{"wiki": "en",  "meta":{"id":17}, "type":"edit"}'
+echo "$line" | run 0 --topic-from /wiki --type-from /type --key-from /meta/id -
+is 'SELECT topic, type, key, data FROM events' "en|edit|17|$line"
+
+story "lines are data, and the last one needs no line end"
+printf 'one\r\n\ntwo' | run 0 --format lines --topic log --type line
+is 'SELECT topic, type, data FROM events' 'log|line|one
+log|line|
+log|line|two'
+
+story "what curl -N prints of an SSE source goes in"
+printf ':ok\n\nid: 1\nevent: message\ndata: {"wiki":"en"}\n\nid: 2\nevent: e\ndata: {"wiki":\ndata: "de"}\n\ndata: cut' |
+    run 0 --format sse --topic-from /wiki --key-id --source wiki
+is 'SELECT topic, type, key, length(data) FROM events' 'en||1|13
+de|e|2|14'
+run 0 --last-id --source wiki
+[ "$(cat out)" = 2 ] || fail "the last id is \"$(cat out)\""
+
+# ---- what does not
+
+story "bad lines are told and kept, and the good ones go in"
+{
+    echo '{"topic":"t","data":"1"}'
+    printf '{"topic":"t","data":"\377"}\r\n'
+    echo '{"topic":"t"}'
+    head -c 100000 /dev/zero | tr '\0' x
+    echo
+    echo '{"topic":"t","data":"2"}'
+    echo '{"topic":"t","data":"2'
+} >in
+run 0 --rejects kept --event-max 1K in
+is "$all_once" '2|2|1|2'
+says 'line 2: not well-formed UTF-8'
+says 'line 3: no member'
+says 'line 4: too long'
+says 'line 6: not JSON'
+says '2 events committed, 0 repeated, 4 rejected'
+sed '/"data":"[12]"}$/d' in | cmp -s - kept || fail "--rejects kept something else"
+
+story "many bad lines do not flood the journal"
+seq 1 5000 >in
+run 0 in
+says '5000 rejected'
+[ "$(wc -l <err)" -lt 40 ] || fail "$(wc -l <err) lines were said"
+
+story "--strict stops at the first one, and a restart begins there"
+{ lines 1 3; echo bad; lines 4 5; } >in
+run 1 --strict --source s in
+says '--strict: in, line 4: not JSON'
+is "$all_once" '3|3|1|3'
+sed -i 's/bad/{"topic":"t","data":"0"}/' in
+run 0 --strict --source s in
+is "$all_once" '6|6|0|5'
+
+story "wrong usage is 64, and says what is wrong"
+for args in '--format xml' '--format lines' '--nonsense' '--topic-from x --topic t' 'a b' '--follow a b' \
+    '--last-id' '--format lines --topic t --key-from /k' '--format sse' '--key-id' '--batch-events 0'; do
+    # shellcheck disable=SC2086
+    run 64 $args
+    [ -s err ] || fail "nothing was said about $args"
+done
+"$ingest" 2>err
+[ $? -eq 64 ] || fail "--db is not required"
+echo | run 64 --source s
+says 'is a pipe'
+
+story "what is not there is 1"
+run 1 nowhere
+says 'nowhere: No such file'
+run 1 .
+says 'is a directory'
+rm db*
+lines 1 1 | run 1
+says db
+
+# ---- when it goes in
+
+story "an event from a slow pipe is committed at once"
+mkfifo pipe
+start --batch-time 1h pipe
+exec 3>pipe
+lines 1 1 >&3
+wait_for count_is 1
+lines 2 3 >&3
+wait_for count_is 3
+exec 3>&-
+wait "$pid" || fail "the end of the pipe is not 0"
+
+story "a signal commits what was read and ends with 0"
+mkfifo pipe
+for signal in TERM INT; do
+    start pipe
+    exec 3>pipe
+    lines 1 10 >&3
+    printf '{"topic":"t","data":"half' >&3
+    wait_for count_is 10
+    end $signal 0
+    exec 3>&-
+    says '10 events committed'
+    sql 'DROP TABLE events' 2>/dev/null
+    rm -f db*
+    "$make_db" db
+done
+
+story "--rate holds back"
+before=$(date +%s%N)
+lines 1 20 | run 0 --rate 100
+spent=$((($(date +%s%N) - before) / 1000000))
+[ $spent -ge 150 ] || fail "20 events at 100/s took $spent ms"
+is "$all_once" '20|20|1|20'
+
+# ---- following
+
+story "--follow goes along with a log through its life"
+start --follow log
+wait_for said 'waiting for log'
+lines 1 10 >log
+wait_for count_is 10
+printf '{"topic":"t",' >>log
+lines 11 20 | sed '1s/^{"topic":"t",//' >>log
+wait_for count_is 20
+mv log log.1 # rotated; the writer still has the old one
+lines 21 30 >>log.1
+wait_for count_is 30
+: >log
+lines 31 40 >>log.1 # the new one is there, but nobody has written to it
+wait_for count_is 40
+lines 41 50 >log
+wait_for count_is 50
+cp log log.1 # copytruncate
+: >log
+lines 51 60 >>log
+wait_for count_is 60
+rm log
+lines 61 70 >log
+wait_for count_is 70
+end TERM 0
+is "$all_once" '70|70|1|70'
+
+story "two rotations while the reader is behind lose nothing"
+lines 1 2000 >log
+start --follow log --rate 4000
+wait_for some_events
+mv log log.1
+lines 2001 2500 >log
+mv log.1 log.2
+mv log log.1
+lines 2501 3000 >log
+wait_for count_is 3000
+end TERM 0
+is "$all_once" '3000|3000|1|3000'
+
+# ---- restarts
+
+story "--source goes on where it was"
+lines 1 10 >in
+run 0 --source s in
+run 0 --source s in
+is "$all_once" '10|10|1|10'
+lines 11 20 >>in
+run 0 --source s in
+is "$all_once" '20|20|1|20'
+lines 21 30 >>in
+run 0 --source s <in
+is "$all_once" '30|30|1|30'
+
+story "a half written line waits for the next run"
+lines 1 2 >in
+printf '{"topic":"t","data":' >>in
+run 0 --source s in
+says 'left for the next run'
+printf '"3"}' >>in
+run 0 --source s in
+printf '\n' >>in
+run 0 --source s in
+is "$all_once" '3|3|1|3'
+
+story "rotations while it was down are made good"
+lines 1 10 >log
+run 0 --source s log
+lines 11 20 >>log
+mv log log.2
+lines 21 30 >log.1
+lines 31 40 >log
+run 0 --source s log
+is "$all_once" '40|40|1|40'
+silent_about 'is gone'
+
+story "so are rotations with dates"
+lines 1 10 >log
+run 0 --source s log
+lines 11 20 >>log
+mv log log-20260101
+lines 21 30 >log-20260102
+lines 31 40 >log
+run 0 --source s log
+is "$all_once" '40|40|1|40'
+
+story "and a copy with truncation"
+lines 1 10 >log
+run 0 --source s log
+lines 11 20 >>log
+cp log log.1
+lines 21 30 >log
+run 0 --source s log
+says 'by its content'
+is "$all_once" '30|30|1|30'
+
+story "a file that is gone is told of"
+lines 1 10 >log
+run 0 --source s log
+rm log
+lines 11 20 >log
+run 0 --source s log
+says 'is gone'
+is "$all_once" '20|20|1|20'
+
+story "an SSE file goes on after its last whole block"
+printf 'id: 1\ndata: 1\n\nid: 2\nda' >in
+run 0 --format sse --topic t --source s in
+printf 'ta: 2\n\nid: 3\ndata: 3\n\n' >>in
+run 0 --format sse --topic t --source s in
+is "$all_once" '3|3|1|3'
+
+# ---- trouble
+
+story "a busy database is waited for"
+mkfifo lock
+sqlite3 db <lock >locked 2>&1 &
+pids="$pids $!"
+exec 4>lock
+echo 'BEGIN IMMEDIATE; SELECT 1;' >&4
+wait_for test -s locked
+lines 1 100 >in
+start in
+wait_for said 'waiting: another program'
+count_is 0 || fail "events got past the lock"
+echo 'COMMIT;' >&4
+wait "$pid" || fail "it did not end well"
+is "$all_once" '100|100|1|100'
+
+story "a signal ends the waiting with 75"
+mkfifo lock
+exec 4>&-
+sqlite3 db <lock >locked 2>&1 &
+pids="$pids $!"
+exec 4>lock
+echo 'BEGIN IMMEDIATE; SELECT 1;' >&4
+wait_for test -s locked
+lines 1 100 >in
+start --source s in
+wait_for said 'waiting: another program'
+end TERM 75
+says 'were not committed'
+exec 4>&-
+run 0 --source s in
+is "$all_once" '100|100|1|100'
+
+story "a full disk stops it, and nothing that was committed is lost"
+lines 1 20000 >in
+(
+    ulimit -f 400 # blocks of 512 bytes: the size limit of a file stands for the disk's
+    "$ingest" --db db --source s --batch-events 100 in >out 2>err
+)
+[ $? -eq 1 ] || fail "a full disk is not 1"
+grep -q error err || fail "it is not told"
+n=$(sql 'SELECT count(*) FROM events')
+[ "$n" -gt 0 ] && [ "$n" -lt 20000 ] || fail "$n events were committed"
+run 0 --source s in
+is "$all_once" '20000|20000|1|20000'
+
+story "killed anywhere, fifty times, while the log grows and rotates: nothing missing, nothing doubled"
+(
+    for i in $(seq 1 150); do
+        lines $((i * 100 - 99)) $((i * 100)) >>log
+        [ $i -ne 60 ] || mv log log.1
+        [ $i -ne 100 ] || { mv log.1 log.2; mv log log.1; }
+        sleep 0.01
+    done
+) &
+pids="$pids $!"
+for i in $(seq 1 50); do
+    start --source s --follow log --batch-events 40
+    sleep "0.0$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')"
+    kill -9 "$pid"
+    wait "$pid" 2>/dev/null
+done
+start --source s --follow log
+wait_for count_is 15000
+end TERM 0
+is "$all_once" '15000|15000|1|15000'
+
+[ $failures -eq 0 ] || { echo "$failures failures"; exit 1; }
