@@ -50,6 +50,12 @@ compare() {
     program=$1
     table=$2
     page=$3
+    for file in "$table" "$page" "${BUILD:-.}/$program"; do
+        if [ ! -e "$file" ]; then
+            report "$program: $file is there" "$file is missing"
+            return
+        fi
+    done
     differences "$program: $table and --help agree" "$(rows "$table")" "$(helped "${BUILD:-.}/$program")"
     differences "$program: $table and $page agree" "$(rows "$table")" "$(documented "$page")"
 }

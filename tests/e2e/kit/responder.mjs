@@ -76,7 +76,13 @@ export class Responder {
         return readFileSync(this.log, 'utf8');
     }
 
+    /** Ends it. A crash, a leak or another find of a sanitizer fails the test that ran it. */
     async close() {
-        return this.process.stop();
+        const running = !this.process.how;
+        const how = await this.process.stop();
+        const found = /.*(Sanitizer|runtime error:|[Aa]ssert).*/.exec(this.output());
+        if (found || (running && this.way !== 'activation' && how.code !== 0))
+            throw new Error(`the responder ended with ${JSON.stringify(how)}: ${found?.[0] ?? ''}\n` +
+                this.output().slice(-3000));
     }
 }

@@ -69,6 +69,13 @@ export class World {
         return stream;
     }
 
+    /** Waits until the responder knows of this row: from then on it is history for new clients. */
+    async seen(seq) {
+        const stream = await this.stream(`?last_event_id=${seq - 1}`);
+        await stream.take(1);
+        stream.close();
+    }
+
     /** Opens one response and waits until what follows is live. */
     async live(rest = '', options = {}) {
         const stream = await this.stream(rest, options);
@@ -102,7 +109,10 @@ export class World {
         for (const client of this.open ?? [])
             client.close();
         await this.server?.close();
-        await this.responder?.close();
+        await this.responder?.close().catch((error) => {
+            if (!keep)
+                throw error;
+        });
         if (!keep && !process.env.FRESHET_KEEP)
             rmSync(this.dir, { recursive: true, force: true });
     }
