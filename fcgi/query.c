@@ -91,39 +91,69 @@ keep(char **member, char **value)
     *value = NULL;
 }
 
+enum parameter { TOPIC, TYPE, RESET, CURSOR, SINCE, LAST, UNKNOWN };
+
+static enum parameter
+parameter_of(struct text name)
+{
+    static const struct {
+        const char *name;
+        enum parameter parameter;
+    } known[] = {
+        {"topic", TOPIC},          {"type", TYPE},          {"reset", RESET},
+        {"last_event_id", CURSOR}, {"lastEventId", CURSOR}, {"lastEventID", CURSOR},
+        {"since", SINCE},          {"last", LAST},
+    };
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (text_equal(name, text_of(known[i].name)))
+            return known[i].parameter;
+    return UNKNOWN;
+}
+
 static enum err
-take_parameter(struct parse *p, struct text name, char **value, size_t n)
+take_parameter(struct parse *p, enum parameter parameter, char **value, size_t n)
 {
     struct text text = {*value, n};
 
-    if (text_equal(name, TEXT_LIT("topic")))
+    switch (parameter) {
+    case TOPIC:
         return add_filter(p, text, true);
-    if (text_equal(name, TEXT_LIT("type")))
+    case TYPE:
         return add_filter(p, text, false);
-    if (text_equal(name, TEXT_LIT("reset")))
+    case RESET:
         return set_reset(p, text);
-    if (text_equal(name, TEXT_LIT("last_event_id")) || text_equal(name, TEXT_LIT("lastEventId")) ||
-        text_equal(name, TEXT_LIT("lastEventID")))
+    case CURSOR:
         keep(&p->cursor, value);
-    else if (text_equal(name, TEXT_LIT("since")))
+        break;
+    case SINCE:
         keep(&p->since, value);
-    else if (text_equal(name, TEXT_LIT("last")))
+        break;
+    case LAST:
         keep(&p->last, value);
+        break;
+    case UNKNOWN:
+        break;
+    }
     return ERR_OK;
 }
 
 static enum err
 take_pair(struct parse *p, struct text pair)
 {
-    const char *equals = pair.n ? memchr(pair.p, '=', pair.n) : NULL;
+    const char *equals = memchr(pair.p, '=', pair.n);
     struct text name = {pair.p, equals ? (size_t)(equals - pair.p) : pair.n};
     struct text raw = equals ? (struct text){equals + 1, pair.n - name.n - 1} : TEXT_LIT("");
+    enum parameter parameter = parameter_of(name);
     char *value;
     size_t n;
-    enum err err = decode(raw, true, &value, &n, p->eb);
+    enum err err;
 
+    if (parameter == UNKNOWN) /* the page's own, however it is written */
+        return ERR_OK;
+    err = decode(raw, true, &value, &n, p->eb);
     if (err == ERR_OK)
-        err = take_parameter(p, name, &value, n);
+        err = take_parameter(p, parameter, &value, n);
     mem_free(value);
     return err;
 }
