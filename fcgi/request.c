@@ -53,12 +53,23 @@ request_teardown(void)
     pipe_read = pipe_write = -1;
 }
 
-/* After a failure libfcgi has closed the reading end, or has left bytes in it. */
+/* After a failure anything may be left in the pipe. */
 static void
 renew_pipe(void)
 {
     request_teardown();
     open_pipe(NULL);
+}
+
+/* libfcgi reads 8,192 bytes at a time and stops where the parameters end: padding beyond that would
+ * be the beginning of the next request. */
+static void
+empty_pipe(void)
+{
+    char rest[256];
+
+    while (read(pipe_read, rest, sizeof rest) > 0)
+        ;
 }
 
 /* Copies the used parameters into one piece of memory. */
@@ -111,6 +122,7 @@ request_parse(struct text bytes, struct request *r, struct errbuf *eb)
     fcgx.ipcFd = pipe_read;
     fcgx.keepConnection = 1; /* else Accept closes ipcFd before it reads */
     if (FCGX_Accept_r(&fcgx) != 0) {
+        pipe_read = fcgx.ipcFd; /* it has closed it; by now the number may be somebody else's */
         renew_pipe();
         return err_set(eb, ERR_INVALID, "the FastCGI parameters cannot be read");
     }
@@ -123,7 +135,9 @@ request_parse(struct text bytes, struct request *r, struct errbuf *eb)
     else
         err = ERR_OK;
     FCGX_Free(&fcgx, 0); /* 0: the pipe stays open */
-    if (err != ERR_OK)
+    if (err == ERR_OK)
+        empty_pipe();
+    else
         renew_pipe();
     return err;
 }
