@@ -1,0 +1,680 @@
+/* fcgi: records as a web server sends them, requests that libfcgi reads out of them, settings. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "fcgi/record.h"
+#include "fcgi/request.h"
+#include "fcgi/settings.h"
+
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
+enum { REQUEST_MAX = 128 * 1024, BEGIN = 1, ABORT = 2, PARAMS = 4, STDIN = 5 };
+
+/* ---- descriptors that are closed twice ---- */
+
+static int closed_twice;
+
+int __wrap_close(int fd);
+int __real_close(int fd);
+
+int
+__wrap_close(int fd)
+{
+    int result = __real_close(fd);
+
+    closed_twice += result < 0 && errno == EBADF;
+    return result;
+}
+
+/* ---- a web server that writes a request ---- */
+
+static void
+put_record(struct buf *b, int type, unsigned id, struct text content, size_t padding)
+{
+    unsigned char head[RECORD_HEAD] = {1,
+                                       (unsigned char)type,
+                                       (unsigned char)(id >> 8),
+                                       (unsigned char)id,
+                                       (unsigned char)(content.n >> 8),
+                                       (unsigned char)content.n,
+                                       (unsigned char)padding,
+                                       0};
+
+    assert_true(content.n <= 65535 && padding <= 255);
+    buf_append(b, head, sizeof head);
+    buf_append(b, content.p, content.n);
+    while (padding-- > 0)
+        buf_byte(b, '#');
+}
+
+static void
+put_begin(struct buf *b, unsigned id)
+{
+    put_record(b, BEGIN, id, (struct text){"\0\1\0\0\0\0\0\0", 8}, 0);
+}
+
+static void
+put_length(struct buf *b, size_t n)
+{
+    if (n < 128) {
+        buf_byte(b, (char)n);
+    } else {
+        buf_byte(b, (char)(n >> 24 | 0x80));
+        buf_byte(b, (char)(n >> 16));
+        buf_byte(b, (char)(n >> 8));
+        buf_byte(b, (char)n);
+    }
+}
+
+static void
+put_pair(struct buf *b, struct text name, struct text value)
+{
+    put_length(b, name.n);
+    put_length(b, value.n);
+    buf_text(b, name);
+    buf_text(b, value);
+}
+
+/* A whole request with these parameters, in records of at most content_max bytes. */
+static void
+put_request(struct buf *b, unsigned id, struct text pairs, size_t content_max, size_t padding)
+{
+    put_begin(b, id);
+    while (pairs.n > 0) {
+        size_t n = pairs.n < content_max ? pairs.n : content_max;
+
+        put_record(b, PARAMS, id, (struct text){pairs.p, n}, padding);
+        pairs = (struct text){pairs.p + n, pairs.n - n};
+    }
+    put_record(b, PARAMS, id, TEXT_LIT(""), padding);
+}
+
+static void
+put_typical_pairs(struct buf *b)
+{
+    put_pair(b, TEXT_LIT("QUERY_STRING"), TEXT_LIT("topic=a&last=5"));
+    put_pair(b, TEXT_LIT("REQUEST_METHOD"), TEXT_LIT("GET"));
+    put_pair(b, TEXT_LIT("HTTP_LAST_EVENT_ID"), TEXT_LIT(""));
+    put_pair(b, TEXT_LIT("HTTP_X"), TEXT_LIT("y"));
+    put_pair(b, TEXT_LIT("REMOTE_ADDR"), TEXT_LIT("2001:db8::1"));
+}
+
+/* ---- record ---- */
+
+static void
+a_request_is_whole_at_its_last_byte_and_not_before(void **state)
+{
+    static const size_t paddings[] = {0, 1, 255};
+    static const size_t splits[] = {1, 7, 65535};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(paddings) * COUNT_OF(splits); i++) {
+        struct buf pairs, b;
+        size_t n = 0;
+
+        buf_init(&pairs, REQUEST_MAX);
+        buf_init(&b, REQUEST_MAX);
+        put_typical_pairs(&pairs);
+        put_request(&b, 0x1234, buf_view(&pairs), splits[i / COUNT_OF(paddings)],
+                    paddings[i % COUNT_OF(paddings)]);
+        for (size_t prefix = 0; prefix < b.length; prefix++) {
+            /* A copy, so that a look beyond the prefix is caught by the sanitizer. */
+            char *copy = mem_copy((struct text){b.data, prefix});
+            enum record_look look = record_look((struct text){copy, prefix}, &n);
+
+            mem_free(copy);
+            if (look != RECORD_PARTLY)
+                fail_msg("%zu of %zu bytes", prefix, b.length);
+        }
+        assert_int_equal(record_look(buf_view(&b), &n), RECORD_WHOLE);
+        assert_int_equal(n, b.length);
+        put_record(&b, STDIN, 0x1234, TEXT_LIT(""), 0); /* a body may follow */
+        assert_int_equal(record_look(buf_view(&b), &n), RECORD_WHOLE);
+        assert_int_equal(n, b.length - RECORD_HEAD);
+        buf_finish(&pairs);
+        buf_finish(&b);
+    }
+}
+
+static enum record_look
+look(struct buf *b)
+{
+    size_t n;
+    enum record_look result = record_look(buf_view(b), &n);
+
+    buf_clear(b);
+    return result;
+}
+
+static void
+what_is_no_request_is_garbage(void **state)
+{
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, REQUEST_MAX);
+    buf_string(&b, "GET / HTTP/1.1\r\n\r\n");
+    assert_int_equal(look(&b), RECORD_GARBAGE);
+    buf_append(&b, "\0\0\0\0\0\0\0\0", 8);
+    assert_int_equal(look(&b), RECORD_GARBAGE);
+    put_begin(&b, 1);
+    b.data[0] = 2; /* version */
+    assert_int_equal(look(&b), RECORD_GARBAGE);
+    put_begin(&b, 0); /* a management record's id */
+    assert_int_equal(look(&b), RECORD_GARBAGE);
+    put_record(&b, BEGIN, 1, TEXT_LIT("seven b"), 0);
+    assert_int_equal(look(&b), RECORD_GARBAGE);
+    put_record(&b, PARAMS, 1, TEXT_LIT(""), 0); /* without a beginning */
+    assert_int_equal(look(&b), RECORD_GARBAGE);
+    put_record(&b, 9, 0, TEXT_LIT(""), 0); /* FCGI_GET_VALUES */
+    assert_int_equal(look(&b), RECORD_GARBAGE);
+    put_begin(&b, 1);
+    put_record(&b, PARAMS, 2, TEXT_LIT(""), 0); /* of another request */
+    assert_int_equal(look(&b), RECORD_GARBAGE);
+    put_begin(&b, 1);
+    put_begin(&b, 1);
+    assert_int_equal(look(&b), RECORD_GARBAGE);
+    put_begin(&b, 1);
+    put_record(&b, STDIN, 1, TEXT_LIT(""), 0);
+    assert_int_equal(look(&b), RECORD_GARBAGE);
+    put_begin(&b, 1);
+    put_record(&b, ABORT, 1, TEXT_LIT(""), 0);
+    assert_int_equal(look(&b), RECORD_GARBAGE);
+    put_begin(&b, 1);
+    put_record(&b, PARAMS, 1, TEXT_LIT("\1\1ab"), 0);
+    b.data[2 * RECORD_HEAD] = 3; /* version of the second record */
+    assert_int_equal(look(&b), RECORD_GARBAGE);
+    buf_finish(&b);
+}
+
+/* Any bytes give an answer, and a look never reads beyond them. */
+static void
+random_bytes_never_confuse_a_look(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20000; seed++) {
+        uint64_t random = seed;
+        struct buf b;
+        size_t n = 0;
+        char *copy;
+
+        buf_init(&b, REQUEST_MAX);
+        put_begin(&b, 1);
+        put_record(&b, PARAMS, 1, TEXT_LIT("\1\1ab"), seed % 5);
+        put_record(&b, PARAMS, 1, TEXT_LIT(""), 0);
+        for (int changes = 0; changes < 3; changes++) {
+            random = random * 6364136223846793005ULL + 1442695040888963407ULL;
+            b.data[(random >> 33) % b.length] = (char)(random >> 56);
+        }
+        copy = mem_copy(buf_view(&b));
+        if (record_look((struct text){copy, b.length}, &n) == RECORD_WHOLE && n > b.length)
+            fail_msg("seed %llu", (unsigned long long)seed);
+        mem_free(copy);
+        buf_finish(&b);
+    }
+}
+
+static void
+output_is_split_at_65535_bytes(void **state)
+{
+    static const size_t lengths[] = {0, 1, 65534, 65535, 65536, 131070, 131071, 200000};
+    static char text[200000];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof text; i++)
+        text[i] = (char)('a' + i % 23);
+    for (size_t i = 0; i < COUNT_OF(lengths); i++) {
+        struct buf b;
+        size_t seen = 0;
+
+        buf_init(&b, 4 * sizeof text);
+        record_stdout(&b, 0xfedc, (struct text){text, lengths[i]});
+        for (size_t at = 0; at < b.length;) {
+            const unsigned char *p = (const unsigned char *)b.data + at;
+            size_t n = (size_t)p[4] << 8 | p[5];
+
+            assert_memory_equal(p, "\1\6\xfe\xdc", 4);
+            assert_int_equal(p[6], 0);
+            assert_in_range(n, 1, 65535);
+            assert_true(n == 65535 || seen + n == lengths[i]);
+            assert_memory_equal(p + RECORD_HEAD, text + seen, n);
+            seen += n;
+            at += RECORD_HEAD + n;
+        }
+        assert_int_equal(seen, lengths[i]);
+        buf_finish(&b);
+    }
+}
+
+/* ---- request ---- */
+
+static int
+set_up(void **state)
+{
+    struct errbuf eb;
+
+    (void)state;
+    return request_setup(REQUEST_MAX, &eb) == ERR_OK ? 0 : -1;
+}
+
+static int
+tear_down(void **state)
+{
+    (void)state;
+    request_teardown();
+    return 0;
+}
+
+/* Parses a request that is all right; the pipe must be as it was, whatever came before. */
+static void
+a_good_request_is_read(void)
+{
+    struct buf pairs, b;
+    struct request r;
+    struct errbuf eb = {""};
+
+    buf_init(&pairs, REQUEST_MAX);
+    buf_init(&b, REQUEST_MAX);
+    put_typical_pairs(&pairs);
+    put_request(&b, 513, buf_view(&pairs), 65535, 3);
+    if (request_parse(buf_view(&b), &r, &eb) != ERR_OK)
+        fail_msg("%s", eb.text);
+    assert_int_equal(r.id, 513);
+    assert_true(text_equal(r.method, TEXT_LIT("GET")));
+    assert_true(text_equal(r.query, TEXT_LIT("topic=a&last=5")));
+    assert_true(text_equal(r.last_event_id, TEXT_LIT("")));
+    assert_true(text_equal(r.remote, TEXT_LIT("2001:db8::1")));
+    assert_null(r.topics.p);
+    request_finish(&r);
+    buf_finish(&pairs);
+    buf_finish(&b);
+}
+
+static void
+parameters_are_found_among_others(void **state)
+{
+    (void)state;
+    a_good_request_is_read();
+    a_good_request_is_read();
+}
+
+/* Everything between one record and a record per byte. */
+static void
+it_does_not_matter_how_parameters_are_split(void **state)
+{
+    struct buf pairs;
+
+    (void)state;
+    buf_init(&pairs, REQUEST_MAX);
+    put_typical_pairs(&pairs);
+    for (size_t content = 1; content <= pairs.length; content++) {
+        struct buf b;
+        struct request r;
+        struct errbuf eb = {""};
+
+        buf_init(&b, REQUEST_MAX);
+        put_request(&b, 1, buf_view(&pairs), content, content % 9);
+        if (request_parse(buf_view(&b), &r, &eb) != ERR_OK)
+            fail_msg("records of %zu: %s", content, eb.text);
+        assert_true(text_equal(r.query, TEXT_LIT("topic=a&last=5")));
+        assert_true(text_equal(r.remote, TEXT_LIT("2001:db8::1")));
+        request_finish(&r);
+        buf_finish(&b);
+    }
+    buf_finish(&pairs);
+}
+
+static void
+long_names_and_values_have_long_lengths(void **state)
+{
+    static const size_t lengths[] = {126, 127, 128, 255, 256, 8191, 8192, 8193, 60000};
+    static char long_text[60000];
+
+    (void)state;
+    memset(long_text, 'x', sizeof long_text);
+    for (size_t i = 0; i < COUNT_OF(lengths); i++) {
+        struct text value = {long_text, lengths[i]};
+        struct buf pairs, b;
+        struct request r;
+        struct errbuf eb = {""};
+
+        buf_init(&pairs, REQUEST_MAX);
+        buf_init(&b, REQUEST_MAX);
+        put_pair(&pairs, (struct text){long_text, lengths[i]}, TEXT_LIT("1"));
+        put_pair(&pairs, TEXT_LIT("QUERY_STRING"), value);
+        put_pair(&pairs, TEXT_LIT("REQUEST_METHOD"), TEXT_LIT("GET"));
+        put_request(&b, 1, buf_view(&pairs), 65535, 0);
+        if (request_parse(buf_view(&b), &r, &eb) != ERR_OK)
+            fail_msg("%zu: %s", lengths[i], eb.text);
+        assert_true(text_equal(r.query, value));
+        assert_true(text_equal(r.method, TEXT_LIT("GET")));
+        request_finish(&r);
+        buf_finish(&pairs);
+        buf_finish(&b);
+    }
+}
+
+static void
+many_parameters_are_no_trouble(void **state)
+{
+    struct buf pairs, b;
+    struct request r;
+    struct errbuf eb = {""};
+
+    (void)state;
+    buf_init(&pairs, REQUEST_MAX);
+    buf_init(&b, REQUEST_MAX);
+    for (int i = 0; i < 5000; i++) {
+        char name[32];
+
+        snprintf(name, sizeof name, "HTTP_X_%d", i);
+        put_pair(&pairs, text_of(name), TEXT_LIT("value"));
+    }
+    put_typical_pairs(&pairs);
+    put_request(&b, 1, buf_view(&pairs), 4000, 0);
+    if (request_parse(buf_view(&b), &r, &eb) != ERR_OK)
+        fail_msg("%s", eb.text);
+    assert_true(text_equal(r.method, TEXT_LIT("GET")));
+    request_finish(&r);
+    buf_finish(&pairs);
+    buf_finish(&b);
+}
+
+/* libfcgi reads 8,192 bytes at a time. Whatever lies at such an edge, nothing may stay behind in
+ * the pipe for the request of somebody else. */
+static void
+a_request_leaves_nothing_for_the_next_one(void **state)
+{
+    static char filler[9000];
+
+    (void)state;
+    memset(filler, 'x', sizeof filler);
+    for (size_t n = 7800; n <= 8192; n++) {
+        struct buf pairs, b;
+        struct request r;
+        struct errbuf eb = {""};
+
+        buf_init(&pairs, REQUEST_MAX);
+        buf_init(&b, REQUEST_MAX);
+        put_pair(&pairs, TEXT_LIT("HTTP_COOKIE"), (struct text){filler, n});
+        put_pair(&pairs, TEXT_LIT("REQUEST_METHOD"), TEXT_LIT("GET"));
+        put_request(&b, 1, buf_view(&pairs), 65535, n % 2 ? 255 : 7);
+        if (request_parse(buf_view(&b), &r, &eb) != ERR_OK)
+            fail_msg("%zu: %s", n, eb.text);
+        assert_true(text_equal(r.method, TEXT_LIT("GET")));
+        request_finish(&r);
+        buf_finish(&pairs);
+        buf_finish(&b);
+        a_good_request_is_read();
+    }
+}
+
+static void
+parameters_that_lie_about_their_length_are_refused(void **state)
+{
+    static const struct text lies[] = {
+        TEXT_LIT("\x05\x01N"),               /* name longer than what is there */
+        TEXT_LIT("\x01\x05Nab"),             /* value likewise */
+        TEXT_LIT("\x0e\xff\xff\xff\xffREQ"), /* two gigabytes announced */
+        TEXT_LIT("\xff\xff\xff\xff\x01N"),   /* as a name */
+        TEXT_LIT("\x80"),                    /* cut in a long length */
+        TEXT_LIT("\x01"),                    /* no length of the value */
+        TEXT_LIT("\x01\x01N"),               /* no value */
+        TEXT_LIT("\x01\x01NvX"),             /* a good one, then a cut one */
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(lies); i++) {
+        struct buf b;
+        struct request r;
+        struct errbuf eb = {""};
+        enum err err;
+
+        buf_init(&b, REQUEST_MAX);
+        put_request(&b, 1, lies[i], 65535, 0);
+        err = request_parse(buf_view(&b), &r, &eb);
+        if (err == ERR_OK || strlen(eb.text) == 0)
+            fail_msg("lie %zu: %d \"%s\"", i, err, eb.text);
+        buf_finish(&b);
+        a_good_request_is_read();
+    }
+    assert_int_equal(closed_twice, 0);
+}
+
+/* record_look() keeps these away; should one slip through, it must not hang or harm the next. */
+static void
+an_incomplete_request_fails_and_does_not_hang(void **state)
+{
+    struct buf pairs, b;
+
+    (void)state;
+    buf_init(&pairs, REQUEST_MAX);
+    buf_init(&b, REQUEST_MAX);
+    put_typical_pairs(&pairs);
+    put_request(&b, 1, buf_view(&pairs), 20, 2);
+    for (size_t n = 0; n + 2 < b.length; n++) { /* the last two bytes are padding */
+        struct request r;
+        struct errbuf eb = {""};
+
+        if (request_parse((struct text){b.data, n}, &r, &eb) == ERR_OK)
+            fail_msg("%zu bytes of %zu are enough", n, b.length);
+        assert_true(strlen(eb.text) > 0);
+    }
+    a_good_request_is_read();
+    assert_int_equal(closed_twice, 0);
+    buf_finish(&pairs);
+    buf_finish(&b);
+}
+
+static void
+a_request_without_memory_harms_only_itself(void **state)
+{
+    struct buf pairs, b;
+    struct request r;
+    struct errbuf eb = {""};
+
+    (void)state;
+    buf_init(&pairs, REQUEST_MAX);
+    buf_init(&b, REQUEST_MAX);
+    put_typical_pairs(&pairs);
+    put_request(&b, 1, buf_view(&pairs), 65535, 0);
+    mem_fail_at(1);
+    assert_int_equal(request_parse(buf_view(&b), &r, &eb), ERR_NOMEM);
+    mem_fail_at(0);
+    assert_null(r.bytes);
+    a_good_request_is_read();
+    assert_int_equal(closed_twice, 0);
+    buf_finish(&pairs);
+    buf_finish(&b);
+}
+
+static void
+a_request_that_is_too_long_for_the_pipe_is_refused(void **state)
+{
+    static char large[4 * REQUEST_MAX];
+    struct request r;
+    struct errbuf eb = {""};
+
+    (void)state;
+    assert_int_equal(request_parse((struct text){large, sizeof large}, &r, &eb), ERR_IO);
+    a_good_request_is_read();
+    assert_int_equal(closed_twice, 0);
+}
+
+static void
+plain_cgi_takes_its_request_from_the_environment(void **state)
+{
+    struct request r;
+    struct errbuf eb = {""};
+
+    (void)state;
+    unsetenv("REQUEST_METHOD");
+    assert_int_equal(request_from_environment(&r, &eb), ERR_INVALID);
+    assert_non_null(strstr(eb.text, "--listen"));
+    setenv("REQUEST_METHOD", "GET", 1);
+    setenv("QUERY_STRING", "topic=a", 1);
+    setenv("FRESHET_TOPICS", "", 1);
+    unsetenv("HTTP_LAST_EVENT_ID");
+    assert_int_equal(request_from_environment(&r, &eb), ERR_OK);
+    assert_int_equal(r.id, 0);
+    assert_true(text_equal(r.query, TEXT_LIT("topic=a")));
+    assert_true(text_equal(r.topics, TEXT_LIT(""))); /* empty is not absent: nothing is granted */
+    assert_null(r.last_event_id.p);
+    request_finish(&r);
+}
+
+/* ---- settings ---- */
+
+static enum err
+parse(struct settings *s, struct errbuf *eb, const char *first, const char *second)
+{
+    char *argv[] = {"freshet-fcgi", "--db", "x.db", (char *)first, (char *)second, NULL};
+    int rest, argc = second ? 5 : first ? 4 : 3;
+    enum option_outcome outcome;
+    enum err err;
+
+    *s = (struct settings){0};
+    err = option_parse(&settings_options, s, argc, argv, &rest, &outcome, eb);
+    if (err == ERR_OK) {
+        err = settings_check(s, eb);
+        if (err != ERR_OK)
+            option_finish(&settings_options, s);
+    }
+    return err;
+}
+
+static void
+defaults_fit_together(void **state)
+{
+    struct settings s;
+    struct errbuf eb = {""};
+
+    (void)state;
+    if (parse(&s, &eb, NULL, NULL) != ERR_OK)
+        fail_msg("%s", eb.text);
+    assert_string_equal(s.db, "x.db");
+    assert_string_equal(s.socket_mode, "0660");
+    assert_null(s.listen);
+    assert_int_equal(s.heartbeat_ms, 15000);
+    assert_true(s.heartbeat_ms < 45000); /* some polyfills give a silent stream up then */
+    option_finish(&settings_options, &s);
+}
+
+/* Each numeric row accepts its bounds and nothing beyond. */
+static void
+every_setting_has_bounds(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < settings_options.n_rows; i++) {
+        const struct option_row *row = &settings_options.rows[i];
+        const char *unit = row->kind == OPTION_DURATION ? "ms" : "";
+        struct settings s;
+        struct errbuf eb;
+        char text[96];
+
+        if (row->kind != OPTION_COUNT && row->kind != OPTION_SIZE && row->kind != OPTION_DURATION)
+            continue;
+        snprintf(text, sizeof text, "--%s=%lld%s", row->name, (long long)row->max + 1, unit);
+        assert_int_equal(parse(&s, &eb, text, NULL), ERR_INVALID);
+        assert_non_null(strstr(eb.text, row->name));
+        snprintf(text, sizeof text, "--%s=%lld%s", row->name, (long long)row->min - 1, unit);
+        assert_int_equal(parse(&s, &eb, text, NULL), ERR_INVALID);
+        assert_non_null(strstr(eb.text, row->name));
+    }
+}
+
+static void
+settings_that_contradict_each_other_are_refused(void **state)
+{
+    struct settings s;
+    struct errbuf eb;
+    char *argv[] = {"freshet-fcgi", NULL};
+    int rest;
+    enum option_outcome outcome;
+
+    (void)state;
+    assert_int_equal(parse(&s, &eb, "--retry-min=10s", "--retry-max=9s"), ERR_INVALID);
+    assert_non_null(strstr(eb.text, "--retry-min"));
+    assert_int_equal(parse(&s, &eb, "--record-bytes=2K", "--turn-bytes=1K"), ERR_INVALID);
+    assert_non_null(strstr(eb.text, "--turn-bytes"));
+    s = (struct settings){0};
+    assert_int_equal(option_parse(&settings_options, &s, 1, argv, &rest, &outcome, &eb), ERR_OK);
+    assert_int_equal(settings_check(&s, &eb), ERR_INVALID);
+    assert_non_null(strstr(eb.text, "--db"));
+    option_finish(&settings_options, &s);
+}
+
+static void
+what_can_change_while_running_does(void **state)
+{
+    static const struct {
+        const char *option, *later; /* later: the setting that needs a restart */
+    } rows[] = {
+        {"--heartbeat=20s", NULL},
+        {"--streams-max=7", NULL},
+        {"--log-level=debug", NULL},
+        {"--retry-max=9s", NULL},
+        {"--db=other.db", "db"},
+        {"--listen=tcp:x:1", "listen"},
+        {"--socket-mode=0600", "socket-mode"},
+        {"--window-bytes=1M", "window-bytes"},
+        {"--window-events=5", "window-events"},
+        {"--page-cache=1M", "page-cache"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct settings s, fresh;
+        struct errbuf eb;
+        const char *later;
+
+        assert_int_equal(parse(&s, &eb, NULL, NULL), ERR_OK);
+        assert_int_equal(parse(&fresh, &eb, rows[i].option, NULL), ERR_OK);
+        later = settings_reload(&s, &fresh);
+        if (later != rows[i].later && (!later || !rows[i].later || strcmp(later, rows[i].later)))
+            fail_msg("%s: \"%s\"", rows[i].option, later ? later : "");
+        option_finish(&settings_options, &fresh); /* what s took over must not be fresh's */
+        assert_string_equal(s.db, "x.db");
+        assert_string_equal(s.socket_mode, "0660");
+        assert_null(s.listen);
+        assert_int_equal(s.window_bytes, 32 << 20);
+        assert_int_equal(s.heartbeat_ms, i == 0 ? 20000 : 15000);
+        assert_int_equal(s.streams_max, i == 1 ? 7 : 20000);
+        option_finish(&settings_options, &s);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_request_is_whole_at_its_last_byte_and_not_before),
+        cmocka_unit_test(what_is_no_request_is_garbage),
+        cmocka_unit_test(random_bytes_never_confuse_a_look),
+        cmocka_unit_test(output_is_split_at_65535_bytes),
+        cmocka_unit_test(parameters_are_found_among_others),
+        cmocka_unit_test(it_does_not_matter_how_parameters_are_split),
+        cmocka_unit_test(long_names_and_values_have_long_lengths),
+        cmocka_unit_test(many_parameters_are_no_trouble),
+        cmocka_unit_test(a_request_leaves_nothing_for_the_next_one),
+        cmocka_unit_test(parameters_that_lie_about_their_length_are_refused),
+        cmocka_unit_test(an_incomplete_request_fails_and_does_not_hang),
+        cmocka_unit_test(a_request_without_memory_harms_only_itself),
+        cmocka_unit_test(a_request_that_is_too_long_for_the_pipe_is_refused),
+        cmocka_unit_test(plain_cgi_takes_its_request_from_the_environment),
+        cmocka_unit_test(defaults_fit_together),
+        cmocka_unit_test(every_setting_has_bounds),
+        cmocka_unit_test(settings_that_contradict_each_other_are_refused),
+        cmocka_unit_test(what_can_change_while_running_does),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -1,0 +1,332 @@
+/* query: what a client asks for, row by row: query string, header and grants on the left, where the
+ * stream begins and what is filtered on the right. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "fcgi/query.h"
+
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
+enum { NOW_MS = 1000000000, TOPICS_MAX = 4 };
+
+static enum err
+parse(const char *query, const char *header, const char *grants, struct query *q, struct errbuf *eb)
+{
+    struct query_limits limits = {
+        .topics_max = TOPICS_MAX, .epoch = "k3f9", .grants = text_of(grants), .now_ms = NOW_MS};
+
+    return query_parse(text_of(query), text_of(header), &limits, q, eb);
+}
+
+/* The result as one line: "now", "after 5", "since 1000", "last 10", "earliest", "reset epoch",
+ * then the filter's key, then "reset=now" and the cursor that was sent, as far as there are any. */
+static void
+describe(const struct query *q, char *line, size_t size)
+{
+    char start[64] = "?";
+
+    switch (q->start) {
+    case START_NOW:
+        snprintf(start, sizeof start, "now");
+        break;
+    case START_EARLIEST:
+        snprintf(start, sizeof start, "earliest");
+        break;
+    case START_AFTER:
+        snprintf(start, sizeof start, "after %lld", (long long)q->id);
+        break;
+    case START_SINCE:
+        snprintf(start, sizeof start, "since %lld", (long long)q->time_ms);
+        break;
+    case START_LAST:
+        snprintf(start, sizeof start, "last %u", q->count);
+        break;
+    case START_RESET:
+        snprintf(start, sizeof start, "reset %s", cursor_reset_name(q->reset));
+        break;
+    }
+    snprintf(line, size, "%s [%s]%s%s%s", start, q->what.key, q->reset_now ? " reset=now" : "",
+             q->requested ? " " : "", q->requested ? q->requested : "");
+}
+
+struct row {
+    const char *query, *header, *result;
+};
+
+static void
+check_rows(const struct row *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct query q;
+        struct errbuf eb = {""};
+        char line[1024];
+
+        if (parse(rows[i].query, rows[i].header, NULL, &q, &eb) != ERR_OK)
+            fail_msg("\"%s\" is refused: %s", rows[i].query, eb.text);
+        describe(&q, line, sizeof line);
+        if (strcmp(line, rows[i].result) != 0)
+            fail_msg("\"%s\" gives \"%s\", not \"%s\"", rows[i].query, line, rows[i].result);
+        query_finish(&q);
+    }
+}
+
+static void
+the_start_is_the_strongest_of_what_is_given(void **state)
+{
+    static const struct row rows[] = {
+        {NULL, NULL, "now []"},
+        {"", NULL, "now []"},
+        {"&&", NULL, "now []"},
+        {"", "", "now []"},
+        {"", "5-k3f9", "after 5 [] 5-k3f9"},
+        {"", "5", "after 5 [] 5"},
+        {"", "0", "after 0 [] 0"},
+        {"last_event_id=7-k3f9", NULL, "after 7 [] 7-k3f9"},
+        {"lastEventId=7", NULL, "after 7 [] 7"},
+        {"lastEventID=7", NULL, "after 7 [] 7"},
+        {"LASTEVENTID=7", NULL, "now []"},
+        {"last_event_id=", NULL, "now []"},
+        {"last_event_id", NULL, "now []"},
+        {"last_event_id=7&last_event_id=8", NULL, "after 8 [] 8"},
+        {"last_event_id=7&lastEventId=8", NULL, "after 8 [] 8"},
+        /* a browser that reconnects repeats the URL: its header is newer */
+        {"last_event_id=7", "9-k3f9", "after 9 [] 9-k3f9"},
+        {"last_event_id=7", "", "after 7 [] 7"},
+        {"last_event_id=nonsense", "9", "after 9 [] 9"},
+        {"last_event_id=7", "nonsense", "reset invalid [] nonsense"},
+        {"since=earliest", "9", "after 9 [] 9"},
+        {"since=earliest", "9-zzzz", "reset epoch [] 9-zzzz"},
+        {"last=10", "9", "after 9 [] 9"},
+        {"last_event_id=7&since=earliest", NULL, "after 7 [] 7"},
+        {"since=earliest&last_event_id=7", NULL, "after 7 [] 7"},
+        {"last_event_id=7&last=3", NULL, "after 7 [] 7"},
+        {"last_event_id=&last=3", NULL, "last 3 []"},
+    };
+
+    (void)state;
+    check_rows(rows, COUNT_OF(rows));
+}
+
+static void
+since_and_last_take_what_the_manual_says(void **state)
+{
+    static const struct row rows[] = {
+        {"since=now", NULL, "now []"},
+        {"since=earliest", NULL, "earliest []"},
+        {"since=7-k3f9", NULL, "after 7 [] 7-k3f9"},
+        {"since=7", NULL, "after 7 [] 7"},
+        {"since=7-zzzz", NULL, "reset epoch [] 7-zzzz"},
+        {"since=10s", NULL, "since 999990000 []"},
+        {"since=250ms", NULL, "since 999999750 []"},
+        {"since=10m", NULL, "since 999400000 []"},
+        {"since=2h", NULL, "since 992800000 []"},
+        {"since=1d", NULL, "since 913600000 []"},
+        {"since=20d", NULL, "since -728000000 []"},
+        {"since=1970-01-02", NULL, "since 86400000 []"},
+        {"since=1970-01-01T00:00:01Z", NULL, "since 1000 []"},
+        {"since=1970-01-01T01:00:01%2B01:00", NULL, "since 1000 []"},
+        {"since=1970-01-01T01:00:01+01:00", NULL, "since 1000 []"},
+        {"since=1970-01-01+00:00:01", NULL, "since 1000 []"},
+        {"since=10m&since=now", NULL, "now []"},
+        {"last=0", NULL, "last 0 []"},
+        {"last=10", NULL, "last 10 []"},
+        {"last=1000000", NULL, "last 1000000 []"},
+        {"last=1&last=2", NULL, "last 2 []"},
+    };
+
+    (void)state;
+    check_rows(rows, COUNT_OF(rows));
+}
+
+static void
+a_cursor_that_is_unusable_is_no_error(void **state)
+{
+    static const struct row rows[] = {
+        {"last_event_id=5-zzzz", NULL, "reset epoch [] 5-zzzz"},
+        {"last_event_id=-1", NULL, "reset invalid [] -1"},
+        {"last_event_id=99999999999999999999", NULL, "reset invalid [] 99999999999999999999"},
+        {"", "undefined", "reset invalid [] undefined"},
+        {"", " 5", "reset invalid []  5"},
+        {"", "5-K3F9", "reset invalid [] 5-K3F9"},
+        {"reset=now", "x", "reset invalid [] reset=now x"},
+        {"reset=oldest", "x", "reset invalid [] x"},
+        {"last_event_id=a%22b%0A", NULL, "reset invalid [] a\"b\n"},
+    };
+
+    (void)state;
+    check_rows(rows, COUNT_OF(rows));
+}
+
+static void
+filters_are_decoded_and_canonical(void **state)
+{
+    static const struct row rows[] = {
+        {"topic=a", NULL, "now [topic=a]"},
+        {"topic=b&topic=a", NULL, "now [topic=a&topic=b]"},
+        {"topic=a&topic=a", NULL, "now [topic=a]"},
+        {"topic=*", NULL, "now []"},
+        {"topic=wiki/*&topic=wiki/de", NULL, "now [topic=wiki/*]"},
+        {"topic=wiki%2F%2a", NULL, "now [topic=wiki/*]"},
+        {"topic=a+b", NULL, "now [topic=a%20b]"},
+        {"topic=a%2Bb", NULL, "now [topic=a%2Bb]"},
+        {"topic=a%26type%3Db", NULL, "now [topic=a%26type=b]"},
+        {"topic=a=b", NULL, "now [topic=a=b]"},
+        {"topic=%C3%A9", NULL, "now [topic=\xc3\xa9]"},
+        {"topic=\xc3\xa9", NULL, "now [topic=\xc3\xa9]"},
+        {"type=edit&type=delete", NULL, "now [type=delete&type=edit]"},
+        {"type=message", NULL, "now [type=message]"},
+        {"type=edit&topic=a", NULL, "now [topic=a&type=edit]"},
+        {"topic=a&topic=b&type=c&type=d", NULL, "now [topic=a&topic=b&type=c&type=d]"},
+        {"&topic=a&", NULL, "now [topic=a]"},
+        /* a page may add names of its own, with whatever values */
+        {"Topic=a&utm_source=x&topics=b&=c&=", NULL, "now []"},
+        {"cachebust=100%&x=%zz", NULL, "now []"},
+    };
+
+    (void)state;
+    check_rows(rows, COUNT_OF(rows));
+}
+
+static void
+what_cannot_be_meant_is_an_error_that_names_it(void **state)
+{
+    static const struct {
+        const char *query, *why;
+    } rows[] = {
+        {"topic=", "topic has 0 bytes"},
+        {"topic", "topic has 0 bytes"},
+        {"topic=a%0Ab", "control character"},
+        {"topic=%FF", "UTF-8"},
+        {"topic=%00", "malformed"},
+        {"topic=%", "malformed"},
+        {"topic=%4", "malformed"},
+        {"topic=%4g", "malformed"},
+        {"topic=a%", "malformed"},
+        {"type=", "type has 0 bytes"},
+        {"type=freshet:live", "signals"},
+        {"topic=a&topic=b&topic=c&topic=d&topic=e", "more than 4"},
+        {"topic=a&topic=b&topic=c&topic=d&type=e", "more than 4"},
+        {"since=", "since="},
+        {"since=yesterday", "since="},
+        {"since=-5m", "since="},
+        {"since=10M", "since="},
+        {"since=2026-02-30", "since="},
+        {"since=99999999999999d", "since="},
+        {"last=", "last="},
+        {"last=-1", "last="},
+        {"last=1000001", "last="},
+        {"last=99999999999999999999", "last="},
+        {"last=ten", "last="},
+        {"since=now&last=1", "exclude"},
+        {"reset=", "reset="},
+        {"reset=later", "reset="},
+        {"last_event_id=%zz", "malformed"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct query q;
+        struct errbuf eb = {""};
+
+        if (parse(rows[i].query, NULL, NULL, &q, &eb) != ERR_INVALID)
+            fail_msg("\"%s\" is accepted", rows[i].query);
+        if (!strstr(eb.text, rows[i].why))
+            fail_msg("\"%s\": \"%s\" does not say \"%s\"", rows[i].query, eb.text, rows[i].why);
+    }
+}
+
+static void
+grants_bound_what_is_read(void **state)
+{
+    static const struct {
+        const char *grants, *query, *key; /* key NULL = not allowed */
+    } rows[] = {
+        {NULL, "topic=a", "topic=a"},
+        {"", "topic=a", NULL},
+        {"", "", NULL},
+        {"   ", "", NULL},
+        {"*", "", ""},
+        {"*", "topic=a", "topic=a"},
+        {"a b*", "", "topic=a&topic=b*"},
+        {"a b*", "topic=*", "topic=a&topic=b*"},
+        {"a b*", "topic=a", "topic=a"},
+        {"a b*", "topic=b", "topic=b"},
+        {"a b*", "topic=bc*", "topic=bc*"},
+        {"a b*", "topic=c", NULL},
+        {"a b*", "topic=a&topic=c", NULL},
+        {"a b*", "topic=ab", NULL},
+        {"a b*", "topic=a*", "topic=a"},
+        {"wiki/de wiki/fr", "topic=wiki/*", "topic=wiki/de&topic=wiki/fr"},
+        {"  a   b  ", "", "topic=a&topic=b"},
+        {"a%20b", "", "topic=a%20b"},
+        {"a+b", "topic=a%2Bb", "topic=a%2Bb"},
+        {"100%25", "topic=100%25", "topic=100%25"},
+        {"a", "type=x", "topic=a&type=x"},
+        {"a%zz", "", NULL}, /* the web server's mistake opens nothing */
+        {"* a%zz", "", NULL},
+        {"a\tb", "", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct query q;
+        struct errbuf eb = {""};
+        enum err err = parse(rows[i].query, NULL, rows[i].grants, &q, &eb);
+
+        if (err != (rows[i].key ? ERR_OK : ERR_DENIED))
+            fail_msg("\"%s\" of \"%s\": %d %s", rows[i].query, rows[i].grants, err, eb.text);
+        if (!rows[i].key)
+            assert_true(strlen(eb.text) > 0);
+        else if (strcmp(q.what.key, rows[i].key) != 0)
+            fail_msg("\"%s\" of \"%s\" gives \"%s\"", rows[i].query, rows[i].grants, q.what.key);
+        if (err == ERR_OK)
+            query_finish(&q);
+    }
+}
+
+static void
+a_query_survives_a_failure_at_every_allocation(void **state)
+{
+    enum err err = ERR_NOMEM;
+
+    (void)state;
+    for (long n = 1; err != ERR_OK; n++) {
+        struct query q;
+        struct errbuf eb = {""};
+
+        assert_true(n < 200);
+        mem_fail_at(n);
+        err = parse("topic=a*&topic=b&type=t&last_event_id=7&last_event_id=8&x=y&since=9", "10",
+                    "ab* b", &q, &eb);
+        mem_fail_at(0);
+        if (err != ERR_OK) {
+            assert_int_equal(err, ERR_NOMEM);
+            continue;
+        }
+        assert_string_equal(q.what.key, "topic=ab*&topic=b&type=t");
+        assert_int_equal(q.id, 10);
+        query_finish(&q);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_start_is_the_strongest_of_what_is_given),
+        cmocka_unit_test(since_and_last_take_what_the_manual_says),
+        cmocka_unit_test(a_cursor_that_is_unusable_is_no_error),
+        cmocka_unit_test(filters_are_decoded_and_canonical),
+        cmocka_unit_test(what_cannot_be_meant_is_an_error_that_names_it),
+        cmocka_unit_test(grants_bound_what_is_read),
+        cmocka_unit_test(a_query_survives_a_failure_at_every_allocation),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
