@@ -1,7 +1,10 @@
 // Every way to start the responder, and how it behaves as a process: idle, signalled, left by its
 // clients.
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import {
+    mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { program } from './kit/env.mjs';
@@ -137,6 +140,33 @@ describe('the responder as a process', { concurrency: 3 }, () => {
         await stream.take(2);
         assert.equal(world.responder.pid, pid);
         assert.equal(world.responder.process.how, undefined);
+    });
+
+    it('SIGHUP reads the configuration file again', async () => {
+        const dir = mkdtempSync(join(tmpdir(), 'freshet-test-'));
+        const config = join(dir, 'freshet.ini');
+        writeFileSync(config, '[freshet-fcgi]\nheartbeat = 1h\nretry-min = 7s\nretry-max = 7s\n');
+        const world = await World.open({ options: ['--config', config] });
+        try {
+            const retry = async () => {
+                const stream = await world.live('?topic=a');
+                return stream.blocks.find((block) => block.retry).retry;
+            };
+            assert.equal(await retry(), '7000');
+            writeFileSync(config, '[freshet-fcgi]\nheartbeat = 200ms\nretry-min = 9s\nretry-max = 9s\n');
+            world.responder.signal('SIGHUP');
+            await until('the new retry', async () => await retry() === '9000');
+            const stream = await world.live('?topic=a');
+            await stream.until('a heartbeat', () => stream.comments.length >= 2, 5000);
+            // What cannot be read changes nothing, and is told.
+            writeFileSync(config, '[freshet-fcgi]\nheartbeat = often\n');
+            world.responder.signal('SIGHUP');
+            await until('a complaint in the log', () => /often/.test(world.responder.output()));
+            assert.equal(await retry(), '9000');
+        } finally {
+            await world.close();
+            rmSync(dir, { recursive: true, force: true });
+        }
     });
 
     story('a client that does not read holds nobody up and loses nothing', {}, async (world) => {
