@@ -3,17 +3,16 @@
  * A stream begins with its head and the reconnection time, sent before anything else is known, so
  * that the browser's `open` event comes at once. Where in the log it begins is then found out: from
  * memory if possible, else by the reader (a job); answer_located() goes on from there. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "fcgi/answer.h"
 #include "fcgi/query.h"
 #include "fcgi/request.h"
-#include "fcgi/server.h"
 #include "stream/sse.h"
-
-#define ALLOWED "GET, HEAD, OPTIONS"
 
 static const char stream_head[] = "Status: 200 OK\r\n"
                                   "Content-Type: text/event-stream\r\n"
@@ -35,8 +34,8 @@ begin_response(struct conn *c)
     server_list(c->server, c, &c->server->quiet);
 }
 
-static void
-send_and_end(struct conn *c, const struct buf *b)
+void
+answer_whole(struct conn *c, const struct buf *b)
 {
     if (buf_failed(b)) {
         conn_drop(c, REASON_NO_MEMORY);
@@ -47,9 +46,9 @@ send_and_end(struct conn *c, const struct buf *b)
     conn_end(c, REASON_ANSWERED);
 }
 
-/* RFC 9457. */
-static void
-problem(struct conn *c, int status, const char *title, const char *headers, const char *detail)
+void
+answer_problem(struct conn *c, int status, const char *title, const char *headers,
+               const char *detail)
 {
     struct buf json, b;
 
@@ -66,9 +65,19 @@ problem(struct conn *c, int status, const char *title, const char *headers, cons
                status, title, headers, json.length);
     buf_text(&b, buf_view(&json));
     b.failed = b.failed || buf_failed(&json);
-    send_and_end(c, &b);
+    answer_whole(c, &b);
     buf_finish(&b);
     buf_finish(&json);
+}
+
+void
+answer_too_large(struct conn *c)
+{
+    char detail[80];
+
+    snprintf(detail, sizeof detail, "the body is longer than %lld bytes",
+             (long long)c->server->settings->body_max);
+    answer_problem(c, 413, "Content Too Large", "", detail);
 }
 
 /* A 200 that ends at once: any other status would end a browser's EventSource for good. */
@@ -82,7 +91,7 @@ come_back_later(struct conn *c)
     buf_init(&b, 1024);
     buf_string(&b, stream_head);
     sse_retry(&b, between(set->busy_retry_ms, 2 * set->busy_retry_ms));
-    send_and_end(c, &b);
+    answer_whole(c, &b);
     buf_finish(&b);
 }
 
@@ -261,11 +270,11 @@ get(struct conn *c, const struct request *r)
     enum err err = query_parse(r->query, r->last_event_id, &limits, &q, &eb);
 
     if (err == ERR_INVALID) {
-        problem(c, 400, "Bad Request", "", eb.text);
+        answer_problem(c, 400, "Bad Request", "", eb.text);
         return;
     }
     if (err == ERR_DENIED) {
-        problem(c, 403, "Forbidden", "", eb.text);
+        answer_problem(c, 403, "Forbidden", "", eb.text);
         return;
     }
     if (err != ERR_OK) {
@@ -279,14 +288,21 @@ get(struct conn *c, const struct request *r)
     query_finish(&q);
 }
 
+static const char *
+allow_line(const struct conn *c)
+{
+    return c->server->writer ? "Allow: GET, HEAD, OPTIONS, POST\r\n"
+                             : "Allow: GET, HEAD, OPTIONS\r\n";
+}
+
 static void
 options(struct conn *c)
 {
     struct buf b;
 
     buf_init(&b, 1024);
-    buf_string(&b, "Status: 204 No Content\r\nAllow: " ALLOWED "\r\n\r\n");
-    send_and_end(c, &b);
+    buf_format(&b, "Status: 204 No Content\r\n%s\r\n", allow_line(c));
+    answer_whole(c, &b);
     buf_finish(&b);
 }
 
@@ -297,7 +313,7 @@ head(struct conn *c)
 
     buf_init(&b, 1024);
     buf_string(&b, stream_head);
-    send_and_end(c, &b);
+    answer_whole(c, &b);
     buf_finish(&b);
 }
 
@@ -311,7 +327,9 @@ answer(struct conn *c, const struct request *r)
         head(c);
     else if (text_equal(r->method, TEXT_LIT("OPTIONS")))
         options(c);
+    else if (text_equal(r->method, TEXT_LIT("POST")) && c->server->writer)
+        publish(c, r);
     else
-        problem(c, 405, "Method Not Allowed", "Allow: " ALLOWED "\r\n",
-                "events are read with GET; HEAD and OPTIONS are understood too");
+        answer_problem(c, 405, "Method Not Allowed", allow_line(c),
+                       "events are read with GET; HEAD and OPTIONS are understood too");
 }

@@ -7,9 +7,8 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "fcgi/record.h"
+#include "fcgi/answer.h"
 #include "fcgi/request.h"
-#include "fcgi/server.h"
 
 enum { READ_BYTES = 16 * 1024 };
 
@@ -100,6 +99,32 @@ refuse(struct conn *c, const char *why)
     conn_drop(c, REASON_CLIENT_GONE);
 }
 
+/* What comes behind the parameters: the body of a POST, one that nobody asked for, or an abort. */
+static void
+got_body(struct conn *c, struct text bytes)
+{
+    struct buf *body = c->state == CONN_BODY ? &c->upload->body : NULL;
+
+    switch (record_read(&c->reader, bytes, body)) {
+    case RECORD_MORE:
+        if (c->state == CONN_BODY)
+            server_list(c->server, c, &c->server->requests);
+        break;
+    case RECORD_END:
+        if (buf_failed(body))
+            answer_too_large(c);
+        else
+            publish_body_read(c);
+        break;
+    case RECORD_ABORT:
+        conn_drop(c, REASON_CLIENT_GONE);
+        break;
+    case RECORD_INVALID:
+        refuse(c, "what follows the request is not FastCGI");
+        break;
+    }
+}
+
 static void
 got_request(struct conn *c, struct text bytes)
 {
@@ -133,6 +158,8 @@ got_bytes(struct conn *c, struct text bytes)
             refuse(c, "the request is longer than --request-bytes");
         else
             got_request(c, (struct text){bytes.p, n});
+        if (bytes.n > n && c->state != CONN_DEAD)
+            got_body(c, (struct text){bytes.p + n, bytes.n - n});
         buf_finish(&c->in);
         break;
     case RECORD_PARTLY:
@@ -159,7 +186,8 @@ conn_read(struct conn *c)
         conn_drop(c, REASON_CLIENT_GONE);
     else if (c->state == CONN_REQUEST)
         got_bytes(c, (struct text){bytes, (size_t)n});
-    /* What comes after the parameters is a body nobody asked for. */
+    else
+        got_body(c, (struct text){bytes, (size_t)n});
 }
 
 /* ---- writing ---- */
@@ -333,6 +361,11 @@ leave(struct conn *c, enum conn_reason reason)
     const struct subscriber_position *at = &c->sub.at;
     struct server *s = c->server;
 
+    if (c->upload && c->state == CONN_PUBLISH)
+        c->upload->owner = NULL; /* it is written all the same */
+    else
+        writer_job_destroy(c->upload);
+    c->upload = NULL;
     if (!c->sub.feed)
         return;
     s->n_streams--;
@@ -381,6 +414,7 @@ free_conn(struct conn *c)
 {
     outlet_finish(&c->out);
     buf_finish(&c->in);
+    mem_free(c->path);
     mem_free(c->remote);
     mem_free(c);
 }

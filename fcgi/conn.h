@@ -6,6 +6,8 @@
  * which is what makes timeouts cheap: only the head of a list can be due. A STREAM whose socket is
  * full is in the list of blocked ones instead of the quiet ones.
  *
+ * A POST goes from REQUEST over BODY (reading it) and PUBLISH (the writer has it) to ENDING.
+ *
  * libuv's callbacks only record (conn is linked into `readable` or `ready`); the work is done in
  * the turn. */
 #ifndef FCGI_CONN_H
@@ -19,6 +21,8 @@
 #include "base/buf.h"
 #include "fcgi/outlet.h"
 #include "fcgi/reader.h"
+#include "fcgi/record.h"
+#include "fcgi/writer.h"
 #include "stream/subscriber.h"
 
 struct server;
@@ -29,7 +33,14 @@ enum conn_reason {
 #undef REASON
 };
 
-enum conn_state { CONN_REQUEST, CONN_STREAM, CONN_ENDING, CONN_DEAD };
+enum conn_state {
+    CONN_REQUEST,
+    CONN_BODY,
+    CONN_PUBLISH,
+    CONN_STREAM,
+    CONN_ENDING,
+    CONN_DEAD,
+};
 
 struct conn_list;
 
@@ -37,10 +48,13 @@ struct conn {
     uv_poll_t poll;
     struct server *server;
     struct outlet out;
-    struct subscriber sub;  /* sub.feed is set while this is a stream */
-    struct reader_job *job; /* finds out where the stream begins; NULL when that is known */
-    struct buf in;          /* the beginning of a request that came in pieces */
-    char *remote;           /* the client's address, for the log; may be NULL */
+    struct subscriber sub;       /* sub.feed is set while this is a stream */
+    struct reader_job *job;      /* finds out where the stream begins; NULL when that is known */
+    struct buf in;               /* the beginning of a request that came in pieces */
+    struct record_reader reader; /* of what comes behind the parameters */
+    struct writer_job *upload;   /* what is being published; in state PUBLISH the writer has it */
+    char *path;                  /* of the request, for the Location of what was published */
+    char *remote;                /* the client's address, for the log; may be NULL */
     int64_t begun_ms, since_ms;
     enum conn_state state;
     bool polled;   /* the fd can be polled (a plain file, in CGI, cannot) */

@@ -63,10 +63,15 @@ serve(void *context)
 {
     static struct server server; /* large, and zero */
     struct service *v = context;
-    struct store *store;
+    struct store *store, *writable = NULL;
     struct errbuf eb;
     enum err err = store_open(&store, v->settings->db, STORE_READ, STORE_SYNC_FULL, &eb);
 
+    if (err == ERR_OK && v->settings->publish && v->n_sockets > 0) {
+        err = store_open(&writable, v->settings->db, STORE_WRITE, STORE_SYNC_FULL, &eb);
+        if (err != ERR_OK)
+            store_close(store);
+    }
     if (err != ERR_OK)
         return fail(err, &eb, 0);
     srandom((unsigned)time(NULL) ^ (unsigned)getpid() << 16);
@@ -75,7 +80,7 @@ serve(void *context)
     if (v->n_sockets == 0)
         err = serve_cgi(&server, v, store, &eb);
     else
-        err = server_run(&server, v->settings, store, v->sockets, v->n_sockets, &eb);
+        err = server_run(&server, v->settings, store, writable, v->sockets, v->n_sockets, &eb);
     return err == ERR_OK ? EXIT_OK : fail(err, &eb, err == ERR_INVALID ? EXIT_USAGE : 0);
 }
 

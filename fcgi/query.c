@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/option.h"
+#include "fcgi/form.h"
 
 enum { LAST_MAX = 1000000 };
 
@@ -14,50 +15,6 @@ struct parse {
     struct errbuf *eb;
     char *cursor, *since, *last;
 };
-
-static int
-hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
-/* application/x-www-form-urlencoded, as URLSearchParams writes it. A NUL byte cannot be stored and
- * counts as malformed, like a bad escape. */
-static enum err
-decode(struct text s, bool plus_is_blank, char **decoded, size_t *n, struct errbuf *eb)
-{
-    char *out = mem_alloc(s.n + 1);
-
-    *decoded = NULL;
-    *n = 0;
-    if (!out)
-        return err_set(eb, ERR_NOMEM, "out of memory");
-    for (size_t i = 0; i < s.n; i++) {
-        int high = 0, low = 0;
-        char c = plus_is_blank && s.p[i] == '+' ? ' ' : s.p[i];
-
-        if (c == '%') {
-            high = i + 2 < s.n ? hex_value(s.p[i + 1]) : -1;
-            low = i + 2 < s.n ? hex_value(s.p[i + 2]) : -1;
-            c = (char)(high * 16 + low);
-            i += 2;
-        }
-        if (high < 0 || low < 0 || c == '\0') {
-            mem_free(out);
-            return err_set(eb, ERR_INVALID, "the query has a malformed %%-escape");
-        }
-        out[(*n)++] = c;
-    }
-    out[*n] = '\0';
-    *decoded = out;
-    return ERR_OK;
-}
 
 static enum err
 add_filter(struct parse *p, struct text value, bool is_topic)
@@ -139,39 +96,24 @@ take_parameter(struct parse *p, enum parameter parameter, char **value, size_t n
 }
 
 static enum err
-take_pair(struct parse *p, struct text pair)
+take_pairs(struct parse *p, struct text rest)
 {
-    const char *equals = memchr(pair.p, '=', pair.n);
-    struct text name = {pair.p, equals ? (size_t)(equals - pair.p) : pair.n};
-    struct text raw = equals ? (struct text){equals + 1, pair.n - name.n - 1} : TEXT_LIT("");
-    enum parameter parameter = parameter_of(name);
-    char *value;
-    size_t n;
-    enum err err;
+    struct text name, raw;
+    enum err err = ERR_OK;
 
-    if (parameter == UNKNOWN) /* the page's own, however it is written */
-        return ERR_OK;
-    err = decode(raw, true, &value, &n, p->eb);
-    if (err == ERR_OK)
-        err = take_parameter(p, parameter, &value, n);
-    mem_free(value);
-    return err;
-}
+    while (err == ERR_OK && form_next(&rest, &name, &raw)) {
+        enum parameter parameter = parameter_of(name);
+        char *value;
+        size_t n;
 
-static enum err
-take_pairs(struct parse *p, struct text s)
-{
-    while (s.n > 0) {
-        const char *end = memchr(s.p, '&', s.n);
-        struct text pair = {s.p, end ? (size_t)(end - s.p) : s.n};
-        enum err err = pair.n ? take_pair(p, pair) : ERR_OK;
-
-        if (err != ERR_OK)
-            return err;
-        pair.n += end ? 1 : 0;
-        s = (struct text){s.p + pair.n, s.n - pair.n};
+        if (parameter == UNKNOWN) /* the page's own, however it is written */
+            continue;
+        err = form_decode(raw, true, &value, &n, p->eb);
+        if (err == ERR_OK)
+            err = take_parameter(p, parameter, &value, n);
+        mem_free(value);
     }
-    return ERR_OK;
+    return err;
 }
 
 static void
@@ -261,7 +203,7 @@ apply_grants(struct parse *p)
         char *pattern = NULL;
 
         if (length > 0)
-            err = decode((struct text){rest.p, length}, false, &pattern, &n, p->eb);
+            err = form_decode((struct text){rest.p, length}, false, &pattern, &n, p->eb);
         if (err == ERR_OK && length > 0)
             err = subscription_add_topic(&granted, (struct text){pattern, n}, p->eb);
         mem_free(pattern);

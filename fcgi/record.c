@@ -90,3 +90,55 @@ record_look(struct text bytes, size_t *n)
     }
     return RECORD_PARTLY;
 }
+
+static size_t
+smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* A header is complete: RECORD_MORE unless it says it all. */
+static enum record_read
+begin_record(struct record_reader *r, bool want_body)
+{
+    r->content_n = (size_t)r->head[4] << 8 | r->head[5];
+    r->padding_n = r->head[6];
+    if (r->head[0] != FCGI_VERSION_1)
+        return RECORD_INVALID;
+    if (r->head[1] == FCGI_ABORT_REQUEST)
+        return RECORD_ABORT;
+    if (r->head[1] == FCGI_STDIN && r->content_n == 0 && want_body)
+        return RECORD_END;
+    return RECORD_MORE;
+}
+
+enum record_read
+record_read(struct record_reader *r, struct text bytes, struct buf *body)
+{
+    while (bytes.n > 0) {
+        enum record_read said = RECORD_MORE;
+        size_t n;
+
+        if (r->head_n < RECORD_HEAD) {
+            n = smaller(RECORD_HEAD - r->head_n, bytes.n);
+            memcpy(r->head + r->head_n, bytes.p, n);
+            r->head_n += (unsigned)n;
+            if (r->head_n == RECORD_HEAD)
+                said = begin_record(r, body != NULL);
+        } else if (r->content_n > 0) {
+            n = smaller(r->content_n, bytes.n);
+            if (body && r->head[1] == FCGI_STDIN)
+                buf_append(body, bytes.p, n);
+            r->content_n -= n;
+        } else {
+            n = smaller(r->padding_n, bytes.n);
+            r->padding_n -= n;
+        }
+        if (r->head_n == RECORD_HEAD && r->content_n == 0 && r->padding_n == 0)
+            r->head_n = 0;
+        if (said != RECORD_MORE)
+            return said;
+        bytes = (struct text){bytes.p + n, bytes.n - n};
+    }
+    return RECORD_MORE;
+}

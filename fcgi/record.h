@@ -31,4 +31,25 @@ enum record_look {
 };
 enum record_look record_look(struct text bytes, size_t *n);
 
+/* Reads what comes behind the parameters, in pieces of any size: the body (FCGI_STDIN) and an
+ * abort. */
+struct record_reader {
+    unsigned char head[RECORD_HEAD];
+    unsigned head_n;  /* bytes of the header that have come */
+    size_t content_n; /* bytes of content still to come, when head_n == RECORD_HEAD */
+    size_t padding_n;
+};
+
+enum record_read {
+    RECORD_MORE,    /* go on */
+    RECORD_END,     /* the body has ended */
+    RECORD_ABORT,   /* the web server gives the request up */
+    RECORD_INVALID, /* not FastCGI */
+};
+
+/* A zeroed struct is the beginning. Appends the body's bytes to body, which may be NULL to drop
+ * them (then END is passed over). A body that does not fit makes the buffer fail; reading goes on.
+ */
+enum record_read record_read(struct record_reader *r, struct text bytes, struct buf *body);
+
 #endif

@@ -18,6 +18,11 @@
     ROW(query, "QUERY_STRING")                                                                     \
     ROW(last_event_id, "HTTP_LAST_EVENT_ID")                                                       \
     ROW(topics, "FRESHET_TOPICS")                                                                  \
+    ROW(publish, "FRESHET_PUBLISH")                                                                \
+    ROW(content_type, "CONTENT_TYPE")                                                              \
+    ROW(content_length, "CONTENT_LENGTH")                                                          \
+    ROW(idempotency_key, "HTTP_IDEMPOTENCY_KEY")                                                   \
+    ROW(path, "SCRIPT_NAME")                                                                       \
     ROW(remote, "REMOTE_ADDR")
 
 struct request {

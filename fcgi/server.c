@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "fcgi/answer.h"
 #include "fcgi/control.h"
 #include "fcgi/loop.h"
 #include "fcgi/request.h"
@@ -116,6 +117,7 @@ static void
 stage_tail(struct server *s)
 {
     struct page *p;
+    struct writer_job *job;
 
     if (s->hint_due)
         reader_hint(s->reader);
@@ -126,6 +128,8 @@ stage_tail(struct server *s)
         page_destroy(p);
     }
     begin_when_caught_up(s);
+    while (s->writer && (job = writer_take(s->writer)))
+        publish_written(s, job);
 }
 
 /* ---- replay ---- */
@@ -348,6 +352,7 @@ init_lists(struct server *s)
     TAILQ_INIT(&s->requests.queue);
     TAILQ_INIT(&s->quiet.queue);
     TAILQ_INIT(&s->blocked.queue);
+    TAILQ_INIT(&s->publishing.queue);
     TAILQ_INIT(&s->ending.queue);
     TAILQ_INIT(&s->dead.queue);
     TAILQ_INIT(&s->readable);
@@ -396,6 +401,29 @@ start_reading(struct server *s, struct store *store, struct errbuf *eb)
     return err;
 }
 
+static enum err
+start_writing(struct server *s, struct store *store, struct errbuf *eb)
+{
+    struct writer_limits limits = {(size_t)s->settings->event_max,
+                                   (size_t)s->settings->publish_queue};
+
+    return store ? writer_start(&s->writer, store, &limits, loop_wake, s, eb) : ERR_OK;
+}
+
+static void
+stop_writing(struct server *s)
+{
+    struct writer_job *job;
+
+    if (!s->writer)
+        return;
+    writer_stop(s->writer);
+    while ((job = writer_take(s->writer)))
+        publish_written(s, job);
+    writer_destroy(s->writer);
+    s->writer = NULL;
+}
+
 /* After the loop: nothing is running but the reader. */
 static void
 stop_reading(struct server *s)
@@ -417,8 +445,8 @@ stop_reading(struct server *s)
 }
 
 static enum err
-run(struct server *s, struct settings *settings, struct store *store, const struct request *single,
-    struct errbuf *eb)
+run(struct server *s, struct settings *settings, struct store *store, struct store *writable,
+    const struct request *single, struct errbuf *eb)
 {
     enum err err;
 
@@ -429,20 +457,27 @@ run(struct server *s, struct settings *settings, struct store *store, const stru
     err = loop_open(s, eb);
     if (err != ERR_OK) {
         store_close(store);
+        store_close(writable);
         return err;
     }
-    err = start_reading(s, store, eb);
+    err = start_writing(s, writable, eb);
+    if (err == ERR_OK)
+        err = start_reading(s, store, eb);
+    else
+        store_close(store);
     if (err == ERR_OK) {
         loop_run(s);
+        stop_writing(s);
         stop_reading(s);
     }
+    stop_writing(s);
     loop_close(s);
     return err;
 }
 
 enum err
-server_run(struct server *s, struct settings *settings, struct store *store, const int *sockets,
-           int n_sockets, struct errbuf *eb)
+server_run(struct server *s, struct settings *settings, struct store *store, struct store *writable,
+           const int *sockets, int n_sockets, struct errbuf *eb)
 {
     enum err err;
 
@@ -450,10 +485,12 @@ server_run(struct server *s, struct settings *settings, struct store *store, con
         s->sockets[i] = sockets[i];
     s->n_sockets = n_sockets;
     err = request_setup((size_t)settings->request_max, eb);
-    if (err == ERR_OK)
-        err = run(s, settings, store, NULL, eb);
-    else
+    if (err == ERR_OK) {
+        err = run(s, settings, store, writable, NULL, eb);
+    } else {
         store_close(store);
+        store_close(writable);
+    }
     request_teardown();
     return err;
 }
@@ -462,5 +499,5 @@ enum err
 server_run_cgi(struct server *s, struct settings *settings, struct store *store,
                const struct request *request, struct errbuf *eb)
 {
-    return run(s, settings, store, request, eb);
+    return run(s, settings, store, NULL, request, eb);
 }

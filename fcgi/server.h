@@ -8,6 +8,7 @@
 #include "fcgi/conn.h"
 #include "fcgi/reader.h"
 #include "fcgi/settings.h"
+#include "fcgi/writer.h"
 #include "sql/store.h"
 #include "stream/hub.h"
 
@@ -43,11 +44,12 @@ struct server {
 
     struct hub hub;
     struct reader *reader;
+    struct writer *writer; /* NULL unless publishing is on */
     char epoch[STORE_EPOCH_LENGTH + 1];
     char *wal_name; /* file name of the WAL, for the watch */
     unsigned pages_in_flight;
 
-    struct conn_list requests, quiet, blocked, ending, dead;
+    struct conn_list requests, quiet, blocked, publishing, ending, dead;
     struct conn_queue readable, ready;
     uint64_t n_conns, n_streams;
 
@@ -65,9 +67,10 @@ struct server {
     struct counters counters;
 };
 
-/* Serves the sockets until SIGTERM. *s is zeroed but for argc and argv. The store is taken over. */
+/* Serves the sockets until SIGTERM. *s is zeroed but for argc and argv. The stores are taken over;
+ * `writable` is NULL unless publishing is on. */
 enum err server_run(struct server *s, struct settings *settings, struct store *store,
-                    const int *sockets, int n_sockets, struct errbuf *eb);
+                    struct store *writable, const int *sockets, int n_sockets, struct errbuf *eb);
 
 /* Serves one plain CGI request on standard output. */
 enum err server_run_cgi(struct server *s, struct settings *settings, struct store *store,
@@ -78,10 +81,5 @@ void server_turn(struct server *s);
 
 /* Moves a connection to another list, at its end, with the time of now. */
 void server_list(struct server *s, struct conn *c, struct conn_list *list);
-
-/* What a request gets: a stream, or a response with a status. In answer.c. */
-void answer(struct conn *c, const struct request *r);
-/* The reader found out where a stream begins. In answer.c. */
-void answer_located(struct server *s, struct reader_job *job);
 
 #endif

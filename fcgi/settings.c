@@ -51,6 +51,12 @@ settings_reload(struct settings *s, const struct settings *fresh)
         differs = "socket-mode";
     else if (s->workers != fresh->workers)
         differs = "workers";
+    else if (s->publish != fresh->publish)
+        differs = "publish";
+    else if (s->event_max != fresh->event_max)
+        differs = "event-bytes";
+    else if (s->publish_queue != fresh->publish_queue)
+        differs = "publish-queue";
     else if (s->window_bytes != fresh->window_bytes)
         differs = "window-bytes";
     else if (s->window_events != fresh->window_events)
@@ -62,6 +68,9 @@ settings_reload(struct settings *s, const struct settings *fresh)
     s->listen = old.listen;
     s->socket_mode = old.socket_mode;
     s->workers = old.workers;
+    s->publish = old.publish;
+    s->event_max = old.event_max;
+    s->publish_queue = old.publish_queue;
     s->window_bytes = old.window_bytes;
     s->window_events = old.window_events;
     s->page_cache = old.page_cache;

@@ -1,0 +1,27 @@
+/* answer: what a request gets: a stream, a response, or the beginning of a publication. */
+#ifndef FCGI_ANSWER_H
+#define FCGI_ANSWER_H
+
+#include "fcgi/server.h"
+
+struct request;
+
+void answer(struct conn *c, const struct request *r);
+
+/* The reader found out where a stream begins. */
+void answer_located(struct server *s, struct reader_job *job);
+
+/* A problem body (RFC 9457). headers: whole lines, each with CRLF. title is a literal, detail any
+ * text. */
+void answer_problem(struct conn *c, int status, const char *title, const char *headers,
+                    const char *detail);
+void answer_too_large(struct conn *c);
+/* A response that is complete, head and body. A buffer that has failed closes the connection. */
+void answer_whole(struct conn *c, const struct buf *b);
+
+/* publish.c: POST, whose body is then read; it has been read; it has been written. */
+void publish(struct conn *c, const struct request *r);
+void publish_body_read(struct conn *c);
+void publish_written(struct server *s, struct writer_job *job);
+
+#endif

@@ -1,0 +1,26 @@
+/* body: what was POSTed, as events. Pure.
+ *
+ * The texts of the events live as long as the struct body and the bytes it was made from. */
+#ifndef FCGI_BODY_H
+#define FCGI_BODY_H
+
+#include "fcgi/writer.h"
+#include "stream/event.h"
+
+struct json_object;
+
+struct body {
+    struct event *events;
+    size_t n, capacity;
+    struct json_object **trees; /* one per JSON text, which the events point into */
+    size_t n_trees;
+    char *form[4]; /* the decoded fields of a form */
+};
+
+/* ERR_INVALID says which event or line and why; ERR_NOMEM. An empty body is ERR_INVALID. Must be
+ * finished in any case. */
+enum err body_parse(struct body *b, enum writer_format format, struct text bytes,
+                    struct errbuf *eb);
+void body_finish(struct body *b);
+
+#endif

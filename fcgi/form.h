@@ -1,0 +1,21 @@
+/* form: application/x-www-form-urlencoded, in query strings and in bodies (URL Living Standard,
+ * section 5). Pure. */
+#ifndef FCGI_FORM_H
+#define FCGI_FORM_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/text.h"
+
+/* The next name=value of *rest, which moves past it; false at the end. Neither is decoded; a name
+ * without "=" has the empty value. */
+bool form_next(struct text *rest, struct text *name, struct text *value);
+
+/* s with its %-escapes and, where plus_is_blank, its '+' decoded. *decoded is NUL-terminated and
+ * the caller frees it; its length goes to *n. ERR_INVALID for a malformed escape and for a NUL,
+ * which nothing may contain; ERR_NOMEM. */
+enum err form_decode(struct text s, bool plus_is_blank, char **decoded, size_t *n,
+                     struct errbuf *eb);
+
+#endif

@@ -1,0 +1,187 @@
+/* publish: POST. Reads the body, gives it to the writer, and answers after COMMIT. */
+#include <strings.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "fcgi/answer.h"
+#include "fcgi/form.h"
+#include "fcgi/request.h"
+#include "fcgi/server.h"
+
+static bool
+has_type(struct text content_type, const char *type)
+{
+    size_t n = strlen(type);
+
+    return content_type.n >= n && strncasecmp(content_type.p, type, n) == 0 &&
+           (content_type.n == n || content_type.p[n] == ';' || content_type.p[n] == ' ');
+}
+
+static bool
+choose_format(struct text content_type, enum writer_format *format)
+{
+    if (has_type(content_type, "application/json"))
+        *format = WRITER_JSON;
+    else if (has_type(content_type, "application/x-ndjson"))
+        *format = WRITER_NDJSON;
+    else if (has_type(content_type, "application/x-www-form-urlencoded"))
+        *format = WRITER_FORM;
+    else
+        return false;
+    return true;
+}
+
+/* The query's topic is for events that name none. */
+static enum err
+take_topic(struct writer_job *job, struct text query, struct errbuf *eb)
+{
+    struct text name, raw;
+
+    while (form_next(&query, &name, &raw)) {
+        size_t n;
+        enum err err;
+
+        if (!text_equal(name, TEXT_LIT("topic")))
+            continue;
+        mem_free(job->topic);
+        job->topic = NULL;
+        err = form_decode(raw, true, &job->topic, &n, eb);
+        if (err != ERR_OK)
+            return err;
+    }
+    return ERR_OK;
+}
+
+static enum err
+take_request(struct writer_job *job, const struct request *r, struct errbuf *eb)
+{
+    enum err err = take_topic(job, r->query, eb);
+
+    if (err == ERR_OK && r->idempotency_key.n > 0) {
+        job->key = mem_copy(r->idempotency_key);
+        if (!job->key)
+            err = err_set(eb, ERR_NOMEM, "out of memory");
+    }
+    return err;
+}
+
+void
+publish(struct conn *c, const struct request *r)
+{
+    struct server *s = c->server;
+    enum writer_format format;
+    struct errbuf eb;
+    long long length = 0;
+    enum err err;
+
+    if (!s->writer || !text_equal(r->publish, TEXT_LIT("on"))) {
+        answer_problem(c, 403, "Forbidden", "", "publishing is not allowed here");
+    } else if (s->draining) {
+        answer_problem(c, 503, "Service Unavailable", "Retry-After: 2\r\n", "shutting down");
+    } else if (!choose_format(r->content_type, &format)) {
+        answer_problem(c, 415, "Unsupported Media Type", "",
+                       "Content-Type must be application/json, application/x-ndjson or "
+                       "application/x-www-form-urlencoded");
+    } else if (r->content_length.n > 0 &&
+               (!text_to_int64(r->content_length, &length) || length > s->settings->body_max)) {
+        answer_too_large(c);
+    } else {
+        c->upload = writer_job_create((size_t)s->settings->body_max);
+        err = c->upload ? take_request(c->upload, r, &eb) : ERR_NOMEM;
+        if (err == ERR_INVALID) {
+            answer_problem(c, 400, "Bad Request", "", eb.text);
+        } else if (err != ERR_OK) {
+            conn_drop(c, REASON_NO_MEMORY);
+        } else {
+            c->upload->format = format;
+            c->path = mem_copy(r->path);
+            c->state = CONN_BODY;
+        }
+    }
+}
+
+void
+publish_body_read(struct conn *c)
+{
+    struct server *s = c->server;
+
+    c->upload->owner = c;
+    c->state = CONN_PUBLISH;
+    server_list(s, c, &s->publishing);
+    if (writer_submit(s->writer, c->upload))
+        return;
+    answer_problem(c, 503, "Service Unavailable", "Retry-After: 1\r\n",
+                   "too many requests wait for being written");
+}
+
+static void
+accepted(struct conn *c, const struct writer_job *job)
+{
+    const char *epoch = c->server->epoch;
+    struct buf json, b;
+
+    buf_init(&json, SIZE_MAX / 4);
+    buf_string(&json, "{\"ids\":[");
+    for (size_t i = 0; i < job->n; i++)
+        buf_format(&json, "%s\"%lld-%s\"", i ? "," : "", (long long)job->ids[i], epoch);
+    buf_string(&json, "]}\n");
+    buf_init(&b, SIZE_MAX / 4);
+    buf_format(&b, "Status: %s\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n",
+               job->all_repeated ? "200 OK" : "201 Created");
+    if (job->n == 1 && c->path)
+        buf_format(&b, "Location: %s/%lld-%s\r\n", c->path, (long long)job->ids[0], epoch);
+    buf_format(&b, "Content-Length: %zu\r\n\r\n", json.length);
+    buf_text(&b, buf_view(&json));
+    b.failed = b.failed || buf_failed(&json);
+    answer_whole(c, &b);
+    buf_finish(&b);
+    buf_finish(&json);
+}
+
+static void
+respond(struct conn *c, const struct writer_job *job)
+{
+    switch (job->err) {
+    case ERR_OK:
+        accepted(c, job);
+        break;
+    case ERR_INVALID:
+        if (job->too_large)
+            answer_problem(c, 413, "Content Too Large", "", job->why.text);
+        else
+            answer_problem(c, 400, "Bad Request", "", job->why.text);
+        break;
+    case ERR_BUSY:
+    case ERR_NOMEM:
+        answer_problem(c, 503, "Service Unavailable", "Retry-After: 1\r\n",
+                       "the database is busy; nothing was written");
+        break;
+    case ERR_FULL:
+        answer_problem(c, 507, "Insufficient Storage", "", "the disk is full; nothing was written");
+        break;
+    case ERR_MISSING:
+    case ERR_EXISTS:
+    case ERR_FOREIGN:
+    case ERR_IO:
+    case ERR_CORRUPT:
+    case ERR_DENIED:
+        answer_problem(c, 500, "Internal Server Error", "",
+                       "the database cannot be written; nothing was written");
+        break;
+    }
+}
+
+void
+publish_written(struct server *s, struct writer_job *job)
+{
+    struct conn *c = job->owner;
+
+    s->counters.publishes++;
+    if (job->err == ERR_OK)
+        s->counters.events_published += job->n;
+    if (c) {
+        c->upload = NULL;
+        respond(c, job);
+    }
+    writer_job_destroy(job);
+}
