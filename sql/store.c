@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -194,12 +195,23 @@ identify(struct store *s, struct errbuf *eb)
     return ERR_OK;
 }
 
+static pthread_once_t configured = PTHREAD_ONCE_INIT;
+
+/* Counting allocations costs a lock, which all connections of the process would share. When
+ * somebody has started SQLite already it stays as it is, and that does not matter. */
+static void
+configure(void)
+{
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 static enum err
 connect(struct store *s, const char *path, int flags, struct errbuf *eb)
 {
     s->path = mem_copy(text_of(path));
     if (!s->path)
         return err_set(eb, ERR_NOMEM, "%s: out of memory", path);
+    pthread_once(&configured, configure);
     /* One thread at a time, so SQLite's own locks are not needed. */
     if (sqlite3_open_v2(path, &s->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
         return store_fail(s, "opening", eb);

@@ -43,10 +43,12 @@ void store_set_busy_timeout(struct store *s, int64_t ms);
 /* STORE_EPOCH_LENGTH characters [0-9a-z], NUL-terminated; valid until store_close(). */
 const char *store_epoch(const struct store *s);
 
-/* Where the log stands. Invariant: pruned_through < oldest <= newest unless the table is empty. */
+/* Where the log stands. pruned_through < oldest <= newest + 1, except that a row which somebody
+ * deleted by hand from the middle counts as pruned too: then rows at and below pruned_through are
+ * left. */
 struct store_marks {
-    int64_t oldest;         /* lowest id in the table; newest + 1 when it is empty */
-    int64_t newest;         /* highest id ever given, also when that row was pruned; 0 = none yet */
+    int64_t oldest; /* lowest id in the table; newest + 1 when it is empty */
+    int64_t newest; /* highest id ever given, also when that row is not there; 0 = none yet */
     int64_t pruned_through; /* highest id ever deleted; 0 = none */
 };
 enum err store_marks(struct store *s, struct store_marks *m, struct errbuf *eb);
@@ -90,10 +92,29 @@ enum err store_last(struct store *s, const struct subscription *filter, int64_t 
  * exact while `created` does not decrease with id, which holds unless the clock was stepped. */
 enum err store_since(struct store *s, int64_t created_ms, int64_t *position, struct errbuf *eb);
 
+/* ---- what an operator asks; counting takes time that grows with the table ---- */
+
+struct store_status {
+    struct store_marks marks;
+    int64_t rows, topics;
+    int64_t made_ms;           /* when the database was made */
+    int64_t newest_created_ms; /* of the newest row that is left; 0 when there is none */
+    int64_t db_bytes, wal_bytes;
+};
+enum err store_status(struct store *s, struct store_status *status, struct errbuf *eb);
+
+/* How many events have an id <= through. */
+enum err store_count(struct store *s, int64_t through, int64_t *rows, struct errbuf *eb);
+
+/* Called once per ingest source, in the order of their names; the texts are valid during the call.
+ */
+typedef void store_source_sink(void *context, struct text source, struct text position);
+enum err store_sources(struct store *s, store_source_sink *sink, void *context, struct errbuf *eb);
+
 /* ---- writing; STORE_WRITE only ---- */
 
-/* One transaction at a time per store. ERR_BUSY when another writer held on for longer than the busy
- * timeout, ERR_FULL disk full. After any error the transaction is rolled back. */
+/* One transaction at a time per store. ERR_BUSY when another writer held on for longer than the
+ * busy timeout, ERR_FULL disk full. After any error the transaction is rolled back. */
 enum err store_begin(struct store *s, struct errbuf *eb);
 enum err store_commit(struct store *s, struct errbuf *eb);
 void store_rollback(struct store *s);
@@ -103,9 +124,9 @@ void store_rollback(struct store *s);
 enum err store_append(struct store *s, const struct event *e, int64_t *id, bool *repeated,
                       struct errbuf *eb);
 
-/* Where an ingest source stands, an opaque text. Set inside a transaction, so that position and events
- * are committed together. get: *position is a copy that the caller frees with mem_free(), NULL when
- * the source is unknown. */
+/* Where an ingest source stands, an opaque text. Set inside a transaction, so that position and
+ * events are committed together. get: *position is a copy that the caller frees with mem_free(),
+ * NULL when the source is unknown. */
 enum err store_get_cursor(struct store *s, const char *source, char **position, struct errbuf *eb);
 enum err store_set_cursor(struct store *s, const char *source, const char *position,
                           struct errbuf *eb);
