@@ -1,0 +1,63 @@
+/* freshet: the operator's tool. Finds the subcommand and lets it run. */
+#include <stdio.h>
+#include <string.h>
+
+#include "admin/command.h"
+#include "config.h"
+
+static const struct command {
+    const char *name;
+    const char *help;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+#define COMMAND(name, help) {#name, help, command_##name},
+#include "admin/commands.def"
+#undef COMMAND
+};
+
+static void
+print_help(FILE *out)
+{
+    fputs("Usage: freshet SUBCOMMAND [options]\n"
+          "Looks after a database of events that freshet streams to browsers.\n\nSubcommands:\n",
+          out);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
+    fputs("\nfreshet SUBCOMMAND --help tells a subcommand's options;\n"
+          "freshet --help and freshet --version are understood too.\n",
+          out);
+}
+
+/* Output that could not be written, to a full disk for example, is a failure. */
+static int
+finish(int status)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    perror("freshet: standard output");
+    return status == EXIT_OK ? EXIT_FAILED : status;
+}
+
+int
+main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : NULL;
+
+    if (!name) {
+        print_help(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        print_help(stdout);
+        return finish(EXIT_OK);
+    }
+    if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
+        printf("freshet %s\n", PACKAGE_VERSION);
+        return finish(EXIT_OK);
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return finish(commands[i].run(argc - 1, argv + 1));
+    fprintf(stderr, "freshet: \"%s\" is not a subcommand; see freshet --help\n", name);
+    return EXIT_USAGE;
+}

@@ -1,0 +1,187 @@
+#!/bin/sh
+# The operator's tool, freshet, as its user meets it: init, status, prune, wrong usage. TAP.
+#
+# Runs in the build directory, which automake does; top_srcdir names the sources.
+# shellcheck disable=SC2317 # functions are called through test_that
+set -eu
+command -v sqlite3 >/dev/null || {
+    echo '1..0 # SKIP the sqlite3 shell is not there'
+    exit 77
+}
+freshet=$PWD/freshet
+schema=${top_srcdir:-.}/sql/schema.sql
+page=${top_srcdir:-.}/doc/freshet.1
+dir=$(mktemp -d "${TMPDIR:-/tmp}/freshet-admin.XXXXXX")
+trap 'rm -rf "$dir"' EXIT
+db=$dir/events.db
+status=0
+
+# test_that NAME COMMAND…: holds when the command succeeds.
+test_that() {
+    name=$1
+    shift
+    if "$@" >"$dir/log" 2>&1; then
+        echo "ok - $name"
+    else
+        echo "not ok - $name"
+        sed 's/^/# /' "$dir/log" "$dir/out" "$dir/err"
+        status=1
+    fi
+}
+
+# ends CODE PATTERN COMMAND…: exit status and a pattern in its output or its complaint.
+ends() {
+    want=$1
+    pattern=$2
+    shift 2
+    code=0
+    "$@" >"$dir/out" 2>"$dir/err" </dev/null || code=$?
+    [ "$code" -eq "$want" ] || {
+        echo "exit status $code instead of $want"
+        return 1
+    }
+    cat "$dir/out" "$dir/err" | grep -q -e "$pattern" || {
+        echo "no \"$pattern\" in the output"
+        return 1
+    }
+}
+
+sql() {
+    sqlite3 -batch -bail "$db" "$1"
+}
+
+make_schema_with_the_shell() {
+    sqlite3 "$1" <"$schema"
+}
+
+same_schema() {
+    sqlite3 "$1" .schema 'PRAGMA application_id' 'PRAGMA user_version' 'PRAGMA journal_mode' >"$dir/a"
+    sqlite3 "$2" .schema 'PRAGMA application_id' 'PRAGMA user_version' 'PRAGMA journal_mode' >"$dir/b"
+    diff "$dir/a" "$dir/b"
+}
+
+ids_are() {
+    found=$(sql 'SELECT group_concat(id) FROM (SELECT id FROM events ORDER BY id)')
+    [ "$found" = "$1" ] || {
+        echo "ids $found instead of $1"
+        return 1
+    }
+}
+
+to_full_disk() {
+    "$@" >/dev/full
+}
+
+untouched() {
+    [ "$(sqlite3 "$1" .schema)" = 'CREATE TABLE a(b);' ] &&
+        [ "$(sqlite3 "$1" 'PRAGMA application_id' 'PRAGMA journal_mode' | tr '\n' ' ')" = '0 delete ' ]
+}
+
+echo '# init'
+test_that 'init makes a database' ends 0 'made, epoch [0-9a-z]\{4\}$' "$freshet" init --db "$db"
+epoch=$(sql 'SELECT epoch FROM feed')
+test_that 'init again says that it exists' ends 0 'exists already' "$freshet" init --db "$db"
+test_that 'and leaves it as it is' [ "$(sql 'SELECT epoch FROM feed')" = "$epoch" ]
+test_that 'the sqlite3 shell can make one too' make_schema_with_the_shell "$dir/shell.db"
+test_that 'and it is the same' same_schema "$db" "$dir/shell.db"
+test_that 'init takes it for its own' ends 0 'exists already' "$freshet" init --db "$dir/shell.db"
+test_that 'loading the schema twice is refused' ends 1 'in use already' \
+    make_schema_with_the_shell "$dir/shell.db"
+sqlite3 "$dir/foreign.db" 'CREATE TABLE a(b)'
+test_that 'a database of others is refused by init' ends 1 'another program' \
+    "$freshet" init --db "$dir/foreign.db"
+test_that 'a database of others is refused by the schema' ends 1 'in use already' \
+    make_schema_with_the_shell "$dir/foreign.db"
+test_that 'and neither has changed it' untouched "$dir/foreign.db"
+printf 'something else, %4096s' '' >"$dir/text"
+test_that 'a file that is no database is refused' ends 1 'not an SQLite database' \
+    "$freshet" init --db "$dir/text"
+test_that 'a directory that does not exist is named' ends 1 "$dir/none/x.db" \
+    "$freshet" init --db "$dir/none/x.db"
+: >"$dir/empty.db"
+test_that 'an empty file becomes a database' ends 0 'made, epoch' "$freshet" init --db "$dir/empty.db"
+
+echo '# status'
+test_that 'status of an empty log' ends 0 '^last event *none$' "$freshet" status --db "$db"
+sql "INSERT INTO events(topic, data) VALUES ('a', '1'), ('b', '2'), ('a', '3'), ('c', '4'), ('a', '5')"
+sql "INSERT INTO ingest_cursor VALUES ('wiki \"en\"', '42')"
+test_that 'status counts events' ends 0 '^events *5$' "$freshet" status --db "$db"
+test_that 'status counts topics' ends 0 '^topics *3$' "$freshet" status --db "$db"
+test_that 'status names the sources' ends 0 '^source *wiki "en" at 42$' "$freshet" status --db "$db"
+test_that 'status as JSON' ends 0 '"events":5,"oldest":1,"newest":5,"pruned_through":0,"topics":3' \
+    "$freshet" status --db "$db" --json
+cp "$dir/out" "$dir/json"
+test_that 'JSON that others can read' [ "$(sqlite3 :memory: \
+    "SELECT key, value FROM json_each(readfile('$dir/json'), '\$.sources')")" = 'wiki "en"|42' ]
+test_that 'status of a missing file gives advice' ends 1 'freshet init --db' \
+    "$freshet" status --db "$dir/missing.db"
+
+echo '# prune'
+test_that 'a dry run counts' ends 0 '^2 events would be deleted$' \
+    "$freshet" prune --db "$db" --keep-rows 3 --dry-run
+test_that 'and deletes nothing' ids_are 1,2,3,4,5
+test_that 'prune keeps the newest rows' ends 0 '^2 events deleted; pruned through 2$' \
+    "$freshet" prune --db "$db" --keep-rows 3
+test_that 'and no others' ids_are 3,4,5
+test_that 'prune deletes through an id' ends 0 '^1 events deleted; pruned through 3$' \
+    "$freshet" prune --db "$db" --through 3
+sql "INSERT INTO events(topic, data, created) SELECT 'old', 'x', created + 1 FROM events WHERE id = 5"
+test_that 'nothing is older than a day' ends 0 '^0 events deleted' \
+    "$freshet" prune --db "$db" --older-than 1d
+db2=$dir/old.db
+make_schema_with_the_shell "$db2" >/dev/null
+sqlite3 "$db2" "INSERT INTO events(topic, data, created)
+    SELECT 'a', value, (CAST(strftime('%s') AS INTEGER) - 3600 * (10 - value)) * 1000
+    FROM json_each('[0,1,2,3,4,5,6,7,8,9]')"
+test_that 'prune by age' ends 0 '^5 events deleted; pruned through 5$' \
+    "$freshet" prune --db "$db2" --older-than 330m
+sqlite3 "$db2" "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12345)
+    INSERT INTO events(topic, data) SELECT 'many', i FROM n"
+test_that 'prune takes as many batches as it needs' ends 0 '^12349 events deleted; pruned through 12354$' \
+    "$freshet" prune --db "$db2" --keep-rows 1
+test_that 'all may go' ends 0 '^1 events deleted' "$freshet" prune --db "$db2" --through 99999999
+test_that 'and status tells where the next will stand' ends 0 '^oldest *12356 (will be the next)$' \
+    "$freshet" status --db "$db2"
+
+echo '# usage'
+test_that 'no subcommand' ends 64 'Subcommands' "$freshet"
+test_that 'an unknown subcommand' ends 64 'frobnicate' "$freshet" frobnicate
+test_that 'an unknown option' ends 64 'nonsense' "$freshet" status --db "$db" --nonsense
+test_that 'a missing --db' ends 64 'db FILE is missing' "$freshet" status
+test_that 'an argument too many' ends 64 'one argument too many' "$freshet" status --db "$db" more
+test_that 'prune wants to know how far' ends 64 'give one of' "$freshet" prune --db "$db"
+test_that 'prune wants to know it once' ends 64 'give one of' \
+    "$freshet" prune --db "$db" --keep-rows 1 --through 3
+test_that 'prune --keep-rows 0 is out of range' ends 64 'keep-rows' \
+    "$freshet" prune --db "$db" --keep-rows 0
+test_that 'help' ends 0 'prune *delete old events' "$freshet" --help
+test_that 'version' ends 0 '^freshet [0-9]' "$freshet" --version
+test_that 'output that cannot be written is a failure' ends 1 'standard output' \
+    to_full_disk "$freshet" --help
+
+# A writer that does not let go: the shell holds its transaction until its input ends.
+mkfifo "$dir/hold"
+sqlite3 -batch "$db" <"$dir/hold" >"$dir/held" 2>&1 &
+holder=$!
+exec 3>"$dir/hold"
+echo "BEGIN IMMEDIATE; SELECT 'locked';" >&3
+deadline=$(($(date +%s) + 10))
+until grep -q locked "$dir/held" || [ "$(date +%s)" -gt "$deadline" ]; do
+    sleep 0.05
+done
+test_that 'another writer in the way: try again later' ends 75 'try again' \
+    "$freshet" prune --db "$db" --keep-rows 1
+exec 3>&-
+wait "$holder"
+
+echo '# the manual page'
+for name in $("$freshet" --help | sed -n 's/^  \([a-z]*\) .*/\1/p'); do
+    "$freshet" "$name" --help >"$dir/help"
+    # The subcommand's part of the page, and the part for all of them.
+    awk -v name="$name" '/^\.It Cm/ { mine = $3 == name } /^\.Sh/ { mine = 0 }
+        /^The subcommands/ { common = 0 } /^Every subcommand/ { common = 1 }
+        (mine || common) && /^\.It Fl/ { sub(/^-/, "", $3); print $3 }' "$page" | sort >"$dir/page"
+    sed -n 's/^  --\([a-z-]*\).*/\1/p' "$dir/help" | sort >"$dir/options"
+    test_that "the page and $name --help name the same options" diff "$dir/page" "$dir/options"
+done
+exit "$status"
