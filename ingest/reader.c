@@ -65,7 +65,7 @@ has_pending(const struct reader *r)
     return r->batch || (r->moved && r->settings->source);
 }
 
-/* Waits until the input, the writer (when something waits for it) or a stop has news, or wait_ms is
+/* Waits until the input, the writer (when it has something to do) or a stop has news, or wait_ms is
  * over. Pending events go to a writer that has nothing to do. */
 static enum err
 wait_idle(struct reader *r, int input_fd, int wait_ms, struct errbuf *eb)
@@ -73,17 +73,20 @@ wait_idle(struct reader *r, int input_fd, int wait_ms, struct errbuf *eb)
     struct pollfd p[3] = {{.fd = stop_fd(), .events = POLLIN},
                           {.fd = input_fd, .events = POLLIN},
                           {.fd = -1, .events = POLLIN}};
-    enum err err = ERR_OK;
+    bool idle = queue_idle(r->queue);
 
-    if (has_pending(r) && queue_idle(r->queue))
-        err = submit(r, eb);
-    if (err != ERR_OK)
-        return err;
-    if (has_pending(r))
-        p[2].fd = queue_idle_fd(r->queue);
-    poll(p, 3, wait_ms);
     if (queue_failure(r->queue, eb) != ERR_OK)
         return writer_failed(eb);
+    if (idle && has_pending(r)) {
+        enum err err = submit(r, eb);
+
+        if (err != ERR_OK)
+            return err;
+        idle = false;
+    }
+    if (!idle) /* a failure has to be seen even while the input is silent */
+        p[2].fd = queue_idle_fd(r->queue);
+    poll(p, 3, wait_ms);
     report_progress(r->report, r->bytes, source_size(r->source));
     return ERR_OK;
 }

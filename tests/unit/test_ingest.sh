@@ -2,6 +2,7 @@
 # freshet-ingest as a user runs it: formats, rejects, following, restarts, kills, a busy and a full
 # database. Nothing here waits for a fixed time: wait_for polls for a condition with a deadline.
 set -u
+trap '' PIPE # a reader that is gone makes a write fail, and that is looked at
 ingest=$PWD/freshet-ingest
 make_db=$PWD/tests/unit/make_db
 command -v sqlite3 >/dev/null || { echo "no sqlite3 shell"; exit 77; }
@@ -9,14 +10,20 @@ dir=$(mktemp -d "${TMPDIR:-/tmp}/test_ingest.XXXXXX") || exit 99
 cd "$dir" || exit 99
 pids=
 failures=0
-trap 'for p in $pids; do kill -9 "$p" 2>/dev/null; done; rm -rf "$dir"' EXIT
+clean_up() {
+    for pid in $pids; do
+        kill -9 "$pid" 2>/dev/null
+    done
+    rm -rf "$dir"
+}
+trap clean_up EXIT
 trap 'exit 1' INT TERM
 
 # ---- the kit
 
 story() {
     story=$1
-    rm -rf "$dir"/*
+    rm -rf "${dir:?}"/*
     "$make_db" db
 }
 fail() {
@@ -59,6 +66,7 @@ wait_for() {
     done
 }
 count_is() { [ "$(sql 'SELECT count(*) FROM events')" = "$1" ]; }
+count_or_gone() { count_is "$1" || ! kill -0 "$pid" 2>/dev/null; }
 some_events() { ! count_is 0; }
 said() { grep -q -- "$1" err; }
 lines() { seq -f '{"topic":"t","data":"%.0f"}' "$1" "$2"; } # FIRST LAST
@@ -342,16 +350,35 @@ lines 1 20000 >in
 [ $? -eq 1 ] || fail "a full disk is not 1"
 grep -q error err || fail "it is not told"
 n=$(sql 'SELECT count(*) FROM events')
-[ "$n" -gt 0 ] && [ "$n" -lt 20000 ] || fail "$n events were committed"
+if [ "$n" -eq 0 ] || [ "$n" -eq 20000 ]; then fail "$n events were committed"; fi
 run 0 --source s in
 is "$all_once" '20000|20000|1|20000'
+
+story "a failure is told at once, also while the input is silent"
+mkfifo pipe
+(
+    ulimit -f 400
+    exec "$ingest" --db db --batch-events 10 pipe >out 2>err
+) &
+pid=$!
+pids="$pids $pid"
+exec 3>pipe
+n=0
+while kill -0 "$pid" 2>/dev/null && [ $n -lt 100 ]; do # each round commits; nothing ends the input
+    n=$((n + 1))
+    lines $((n * 100 - 99)) $((n * 100)) >&3
+    wait_for count_or_gone $((n * 100))
+done
+wait "$pid"
+[ $? -eq 1 ] || fail "the failure is not 1"
+exec 3>&-
 
 story "killed anywhere, fifty times, while the log grows and rotates: nothing missing, nothing doubled"
 (
     for i in $(seq 1 150); do
         lines $((i * 100 - 99)) $((i * 100)) >>log
-        [ $i -ne 60 ] || mv log log.1
-        [ $i -ne 100 ] || { mv log.1 log.2; mv log log.1; }
+        [ "$i" -ne 60 ] || mv log log.1
+        [ "$i" -ne 100 ] || { mv log.1 log.2; mv log log.1; }
         sleep 0.01
     done
 ) &
