@@ -82,7 +82,7 @@ feed_restart(struct feed *f, int64_t id)
 void
 feed_append(struct feed *f, int64_t id, uint64_t seq)
 {
-    if (f->everything)
+    if (f->everything || id <= f->floor_id) /* the latter: it has just been given up on */
         return;
     trim(f);
     if (seq >= f->window->head || !grow(f)) { /* not kept by the window, or no memory */
