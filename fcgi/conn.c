@@ -308,9 +308,12 @@ flush_record(struct conn *c, size_t bytes_max)
             return false;
         progress(c);
     }
-    if (gathered == GATHERED_BEHIND && hub_wait(&s->hub, &c->sub) != ERR_OK)
+    if (gathered == GATHERED_PART && g.bytes > 0)
+        return true;
+    if (gathered == GATHERED_PART ||
+        (gathered == GATHERED_BEHIND && hub_wait(&s->hub, &c->sub) != ERR_OK))
         conn_drop(c, REASON_NO_MEMORY);
-    return gathered == GATHERED_PART;
+    return false;
 }
 
 void

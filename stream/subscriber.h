@@ -50,7 +50,7 @@ struct gather {
 
 enum gathered {
     GATHERED_ALL,    /* the client has, or gets with this, all there is */
-    GATHERED_PART,   /* more is at hand; call again */
+    GATHERED_PART,   /* more is at hand; call again. With no bytes: there was no memory */
     GATHERED_BEHIND, /* what comes next is in the table only: a page after the cursor is needed */
 };
 
