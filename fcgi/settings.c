@@ -31,48 +31,65 @@ settings_check(const struct settings *s, struct errbuf *eb)
     return ERR_OK;
 }
 
+/* What was handed to a thread, an allocation or a socket at the start. */
+static const char *const fixed[] = {
+    "db",          "listen",        "socket-mode", "workers",      "request-bytes", "publish",
+    "event-bytes", "publish-queue", "poll",        "window-bytes", "window-events", "page-bytes",
+    "page-rows",   "scan-rows",     "page-cache",
+};
+
 static bool
-same_text(const char *a, const char *b)
+is_fixed(const char *name)
 {
-    return a == b || (a && b && strcmp(a, b) == 0);
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
+        if (strcmp(fixed[i], name) == 0)
+            return true;
+    return false;
+}
+
+static size_t
+size_of(enum option_kind kind)
+{
+    switch (kind) {
+    case OPTION_FLAG:
+        return sizeof(bool);
+    case OPTION_TEXT:
+        return sizeof(char *);
+    case OPTION_COUNT:
+    case OPTION_SIZE:
+    case OPTION_DURATION:
+    case OPTION_CHOICE:
+        break;
+    }
+    return sizeof(int64_t);
+}
+
+static bool
+same(enum option_kind kind, const void *a, const void *b)
+{
+    const char *x, *y;
+
+    if (kind != OPTION_TEXT)
+        return memcmp(a, b, size_of(kind)) == 0;
+    memcpy(&x, a, sizeof x);
+    memcpy(&y, b, sizeof y);
+    return x == y || (x && y && strcmp(x, y) == 0);
 }
 
 const char *
 settings_reload(struct settings *s, const struct settings *fresh)
 {
-    struct settings old = *s;
     const char *differs = NULL;
 
-    if (!same_text(s->db, fresh->db))
-        differs = "db";
-    else if (!same_text(s->listen, fresh->listen))
-        differs = "listen";
-    else if (!same_text(s->socket_mode, fresh->socket_mode))
-        differs = "socket-mode";
-    else if (s->workers != fresh->workers)
-        differs = "workers";
-    else if (s->publish != fresh->publish)
-        differs = "publish";
-    else if (s->event_max != fresh->event_max)
-        differs = "event-bytes";
-    else if (s->publish_queue != fresh->publish_queue)
-        differs = "publish-queue";
-    else if (s->window_bytes != fresh->window_bytes)
-        differs = "window-bytes";
-    else if (s->window_events != fresh->window_events)
-        differs = "window-events";
-    else if (s->page_cache != fresh->page_cache)
-        differs = "page-cache";
-    *s = *fresh;
-    s->db = old.db;
-    s->listen = old.listen;
-    s->socket_mode = old.socket_mode;
-    s->workers = old.workers;
-    s->publish = old.publish;
-    s->event_max = old.event_max;
-    s->publish_queue = old.publish_queue;
-    s->window_bytes = old.window_bytes;
-    s->window_events = old.window_events;
-    s->page_cache = old.page_cache;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const struct option_row *row = &rows[i];
+        char *old = (char *)s + row->offset;
+        const char *wanted = (const char *)fresh + row->offset;
+
+        if (!is_fixed(row->name))
+            memcpy(old, wanted, size_of(row->kind));
+        else if (!differs && !same(row->kind, old, wanted))
+            differs = row->name;
+    }
     return differs;
 }

@@ -100,12 +100,24 @@ what_can_change_while_running_does(void **state)
         {"--streams-max=7", NULL},
         {"--log-level=debug", NULL},
         {"--retry-max=9s", NULL},
+        {"--send-buffer=0", NULL},
+        {"--record-bytes=16K", NULL},
         {"--db=other.db", "db"},
         {"--listen=tcp:x:1", "listen"},
         {"--socket-mode=0600", "socket-mode"},
+        {"--workers=2", "workers"},
+        {"--publish", "publish"},
+        {"--event-bytes=5", "event-bytes"},
+        {"--publish-queue=5", "publish-queue"},
         {"--window-bytes=1M", "window-bytes"},
         {"--window-events=5", "window-events"},
         {"--page-cache=1M", "page-cache"},
+        /* the reader thread has these, and the pipe to libfcgi its size, from the start */
+        {"--poll=1s", "poll"},
+        {"--page-bytes=1M", "page-bytes"},
+        {"--page-rows=5", "page-rows"},
+        {"--scan-rows=5", "scan-rows"},
+        {"--request-bytes=128K", "request-bytes"},
     };
 
     (void)state;
@@ -124,6 +136,8 @@ what_can_change_while_running_does(void **state)
         assert_string_equal(s.socket_mode, "0660");
         assert_null(s.listen);
         assert_int_equal(s.window_bytes, 32 << 20);
+        assert_int_equal(s.poll_ms, 250);
+        assert_false(s.publish);
         assert_int_equal(s.heartbeat_ms, i == 0 ? 20000 : 15000);
         assert_int_equal(s.streams_max, i == 1 ? 7 : 20000);
         option_finish(&settings_options, &s);
