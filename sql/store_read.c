@@ -30,6 +30,10 @@ wanted(sqlite3_context *context, int n_args, sqlite3_value **args)
         sqlite3_result_int(context, 1);
         return;
     }
+    if (!topic.p) { /* NOT NULL, so this is the only cause */
+        sqlite3_result_error_nomem(context);
+        return;
+    }
     scan->left--;
     topic.n = (size_t)sqlite3_value_bytes(args[1]);
     type.n = type.p ? (size_t)sqlite3_value_bytes(args[2]) : 0;
