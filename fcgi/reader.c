@@ -12,8 +12,11 @@
 
 enum {
     TAIL_AHEAD = 4, /* pages of the tail that the loop has not taken yet */
-    RETRIES = 6,    /* 100, 200, … 3,200 µs after a hint: a commit's fsync may lie between */
+    /* After a hint the table is read at once, after 100, 200, … µs, then every 3,200 µs for 250 ms:
+     * between the write to the WAL and the commit lies an fsync, which a busy disk draws out. */
     RETRY_FIRST_US = 100,
+    RETRY_STEP_US = 3200,
+    RETRY_FOR_US = 250000,
 };
 
 TAILQ_HEAD(job_list, reader_job);
@@ -33,9 +36,10 @@ struct reader {
     int64_t tail_id;
     int64_t version;    /* of PRAGMA data_version at the last read of the tail */
     int64_t look_at_us; /* when to look at the table next */
-    unsigned retry;
-    bool more;    /* the last page of the tail was not the end */
-    bool failing; /* an error is known and logged */
+    int64_t hinted_us;  /* a commit was announced then and has not been seen yet; 0 = none */
+    int64_t retry_us;   /* the next wait for it */
+    bool more;          /* the last page of the tail was not the end */
+    bool failing;       /* an error is known and logged */
     void (*wake)(void *);
     void *context;
 };
@@ -121,14 +125,16 @@ after_read(struct reader *r, struct page *p, bool end)
         r->tail_n++;
         pthread_mutex_unlock(&r->lock);
         r->wake(r->context);
-        r->retry = RETRIES;
+        r->retry_us = 0;
     } else {
         page_destroy(p);
     }
+    if (r->retry_us > 0 && now - r->hinted_us >= RETRY_FOR_US)
+        r->retry_us = 0; /* it was not a commit */
     if (r->more)
         r->look_at_us = now;
-    else if (r->retry < RETRIES)
-        r->look_at_us = now + ((int64_t)RETRY_FIRST_US << r->retry++);
+    else if (r->retry_us > 0)
+        r->look_at_us = now + r->retry_us;
     else
         r->look_at_us = now + r->limits.poll_ms * 1000;
 }
@@ -142,10 +148,13 @@ follow(struct reader *r, bool hinted)
     bool end;
     enum err err = store_data_version(r->store, &version, &eb);
 
-    if (hinted)
-        r->retry = 0;
-    if (err == ERR_OK && !hinted && !r->more && r->retry >= RETRIES && version == r->version &&
-        !r->failing) {
+    if (hinted) {
+        r->hinted_us = clock_mono_us();
+        r->retry_us = RETRY_FIRST_US;
+    } else if (r->retry_us < RETRY_STEP_US) {
+        r->retry_us *= 2;
+    }
+    if (err == ERR_OK && r->retry_us == 0 && !r->more && version == r->version && !r->failing) {
         r->look_at_us = clock_mono_us() + r->limits.poll_ms * 1000;
         return;
     }
@@ -300,7 +309,6 @@ reader_start(struct reader **reader, struct store *store, int64_t start_id,
                          .limits = *limits,
                          .tail_id = start_id,
                          .more = true,
-                         .retry = RETRIES,
                          .wake = wake,
                          .context = context};
     TAILQ_INIT(&r->todo);
