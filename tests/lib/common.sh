@@ -23,19 +23,19 @@ as_root() {
     fi
 }
 
-# install_missing PACKAGE…: does nothing, and asks for no rights, when all of them are there. "a|b" is
-# satisfied by either; the first one is what gets installed.
+# install_missing PACKAGE[=COMMAND]…: does nothing, and asks for no rights, when all of them are there.
+# Where a COMMAND is named, its being found is enough, wherever it came from.
 install_missing() {
     command -v dpkg-query >/dev/null || { say "not Debian: taking what is installed as it is"; return; }
     missing=
     for wanted in "$@"; do
-        found=
-        for package in $(printf '%s' "$wanted" | tr '|' ' '); do
-            case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) in
-                *' installed') found=yes ;;
-            esac
-        done
-        [ -n "$found" ] || missing="$missing ${wanted%%|*}"
+        case $wanted in
+            *=*) ! command -v "${wanted#*=}" >/dev/null || continue ;;
+        esac
+        case $(dpkg-query -W -f '${Status}' "${wanted%=*}" 2>/dev/null) in
+            *' installed') ;;
+            *) missing="$missing ${wanted%=*}" ;;
+        esac
     done
     [ -n "$missing" ] || return 0
     say "installing:$missing"
@@ -47,7 +47,7 @@ install_missing() {
 
 BUILD_PACKAGES='gcc libc6-dev make autoconf automake pkg-config libfcgi-dev libjson-c-dev
     libsqlite3-dev libuv1-dev libinih-dev uthash-dev'
-RUN_PACKAGES='nginx|nginx-light|nginx-full lighttpd sqlite3 curl'
+RUN_PACKAGES='nginx=nginx lighttpd=lighttpd sqlite3 curl'
 
 # snapshot DIR: brings the sources to DIR, so that a build there is neither disturbed by one in the
 # source tree nor leaves anything in it. Time stamps are kept: what did not change is not rebuilt.

@@ -60,6 +60,25 @@ compare() {
     differences "$program: $table and $page agree" "$(rows "$table")" "$(documented "$page")"
 }
 
+# The operator's tool has a table of subcommands, each with options of its own.
+freshet=${BUILD:-.}/freshet
+if [ -x "$freshet" ]; then
+    commands=$(sed -nE 's/^COMMAND\(([a-z]+),.*/\1/p' admin/commands.def)
+    differences 'freshet: admin/commands.def and --help agree' "$(printf '%s\n' "$commands" | sort)" \
+        "$("$freshet" --help | sed -n '/^Subcommands:/,/^$/s/^  \([a-z]*\) .*/\1/p' | sort)"
+    # shellcheck disable=SC2086
+    report 'doc/freshet.1 has every subcommand' "$(for command in $commands; do
+        grep -qE "^\.(It|Ss) .*\b$command\b" doc/freshet.1 || echo "$command"
+    done)"
+    # shellcheck disable=SC2086
+    differences 'freshet: options of --help and doc/freshet.1 agree' \
+        "$(for command in $commands; do
+            "$freshet" "$command" --help | sed -nE 's/^ +(-[a-zA-Z], )?--([a-z][a-z-]*).*/\2/p'
+        done | sort -u)" "$(documented doc/freshet.1)"
+else
+    report 'freshet is there' "$freshet is missing"
+fi
+
 compare freshet-fcgi fcgi/options.def doc/freshet-fcgi.8
 compare freshet-ingest ingest/options.def doc/freshet-ingest.1
 exit "$status"

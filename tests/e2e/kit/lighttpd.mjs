@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { configure } from './config.mjs';
 import { program, root, tool } from './env.mjs';
 import { accepts, freePort } from './net.mjs';
-import { Process } from './process.mjs';
+import { childrenOf, Process } from './process.mjs';
 
 export class Lighttpd {
     /**
@@ -78,9 +78,7 @@ export class Lighttpd {
 
     /** Process ids of the responders that lighttpd has started (bin-path: one; cgi: one per stream). */
     responders() {
-        const children = readFileSync(
-            `/proc/${this.process.pid}/task/${this.process.pid}/children`, 'utf8');
-        return children.trim().split(' ').filter(Boolean).map(Number).filter((pid) => {
+        return childrenOf(this.process.pid).filter((pid) => {
             try {
                 // A process that is just gone has no command line.
                 return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('freshet-fcgi');
@@ -88,6 +86,11 @@ export class Lighttpd {
                 return false;
             }
         });
+    }
+
+    /** lighttpd is one process. */
+    pids() {
+        return [this.process.pid];
     }
 
     log(name) {

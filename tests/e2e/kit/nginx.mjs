@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { configure } from './config.mjs';
 import { tool } from './env.mjs';
 import { accepts, freePort } from './net.mjs';
-import { Process, run } from './process.mjs';
+import { childrenOf, Process, run } from './process.mjs';
 import { until } from './wait.mjs';
 
 export class Nginx {
@@ -79,13 +79,16 @@ export class Nginx {
 
     /** `nginx -s reload`, and waits until the new workers have taken over. */
     async reload() {
-        const workers = () => readFileSync(
-            `/proc/${this.process.pid}/task/${this.process.pid}/children`, 'utf8').trim();
-        const old = new Set(workers().split(' '));
+        const old = new Set(this.pids());
         const done = run(tool('nginx'), [...this.args, '-s', 'reload']);
         if (done.code !== 0)
             throw new Error(`nginx -s reload: ${done.stderr}`);
-        await until('workers after the reload', () => workers().split(' ').some((pid) => !old.has(pid)));
+        await until('workers after the reload', () => this.pids().some((pid) => !old.has(pid)));
+    }
+
+    /** Process ids of the workers, which do the work. */
+    pids() {
+        return childrenOf(this.process.pid);
     }
 
     log(name) {

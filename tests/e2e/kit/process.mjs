@@ -94,6 +94,11 @@ export class Process {
     }
 }
 
+/** Process ids of the direct children of a process. */
+export function childrenOf(pid) {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);
+}
+
 /**
  * Runs a program to its end: { code, stdout, stderr }. Never throws for a non-zero status. Nothing else
  * of this process moves meanwhile: for what ends in milliseconds; start() is for the rest.
