@@ -1,6 +1,7 @@
 #!/bin/sh
-# The manual pages are well-formed, and names every option that the programs know, and no other: the rows of
-# the tables (*.def), --help and the pages are compared in both directions. TAP.
+# The manual pages are well-formed, and name every option that the programs know, and no other: the rows of
+# the tables (*.def), --help and the pages are compared in both directions. So are counters and the
+# reasons in the log. TAP.
 #
 # BUILD is the build directory, whose programs are asked for their --help.
 set -eu
@@ -79,6 +80,17 @@ else
     report 'freshet is there' "$freshet is missing"
 fi
 
+# section PAGE NAME: the lines of one section.
+section() {
+    awk -v name="$2" '/^\.Sh / { inside = substr($0, 5) == name } inside' "$1"
+}
+
 compare freshet-fcgi fcgi/options.def doc/freshet-fcgi.8
 compare freshet-ingest ingest/options.def doc/freshet-ingest.1
+differences 'fcgi/counters.def and doc/freshet-fcgi.8 agree' \
+    "$(sed -nE 's/^COUNTER\(([a-z_]+),.*/\1/p' fcgi/counters.def | sort)" \
+    "$(section doc/freshet-fcgi.8 COUNTERS | sed -nE 's/^\.It Va //p' | sort)"
+differences 'fcgi/reasons.def and doc/freshet-fcgi.8 agree' \
+    "$(sed -nE 's/^REASON\([A-Z_]+, "([a-z-]+)"\).*/\1/p' fcgi/reasons.def | sort)" \
+    "$(section doc/freshet-fcgi.8 LOG | sed -nE 's/^\.It Cm //p' | sort)"
 exit "$status"
