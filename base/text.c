@@ -13,6 +13,20 @@ text_compare(struct text a, struct text b)
     return (a.n > b.n) - (a.n < b.n);
 }
 
+/* Eight bytes at a time: most texts are mostly ASCII, and every event is checked. */
+static const unsigned char *
+skip_ascii(const unsigned char *p, const unsigned char *end)
+{
+    uint64_t eight;
+
+    for (; end - p >= (ptrdiff_t)sizeof eight; p += sizeof eight) {
+        memcpy(&eight, p, sizeof eight);
+        if (eight & 0x8080808080808080)
+            break;
+    }
+    return p;
+}
+
 /* The table of well-formed byte sequences is Unicode 15, table 3-7. */
 bool
 text_is_utf8(struct text s)
@@ -24,7 +38,7 @@ text_is_utf8(struct text s)
         int more;
 
         if (*p < 0x80) {
-            p++;
+            p = skip_ascii(p + 1, end);
             continue;
         }
         if (*p >= 0xc2 && *p <= 0xdf)

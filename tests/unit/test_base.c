@@ -64,6 +64,19 @@ utf8_is_checked_strictly(void **state)
     assert_false(text_is_utf8(TEXT_LIT("\xed\xa0\x80")));     /* surrogate */
     assert_false(text_is_utf8(TEXT_LIT("\xf4\x90\x80\x80"))); /* above U+10FFFF */
     assert_false(text_is_utf8(TEXT_LIT("\xe2\x82")));         /* cut */
+    for (size_t i = 0; i < 40; i++) {                         /* wherever it is */
+        char s[40];
+
+        memset(s, 'a', sizeof s);
+        assert_true(text_is_utf8((struct text){s, i}));
+        s[i] = '\xa9';
+        assert_false(text_is_utf8((struct text){s, sizeof s}));
+        assert_true(text_is_utf8((struct text){s, i}));
+        if (i > 0) {
+            s[i - 1] = '\xc3';
+            assert_true(text_is_utf8((struct text){s, sizeof s}));
+        }
+    }
 }
 
 struct settings {
