@@ -12,8 +12,10 @@
 #include "ingest/batch.h"
 #include "ingest/decode.h"
 #include "ingest/position.h"
+#include "ingest/queue.h"
 #include "ingest/report.h"
 #include "ingest/rotation.h"
+#include "ingest/source.h"
 #include "ingest/split.h"
 
 enum { OUT_MAX = 64 * 1024 };
@@ -418,6 +420,51 @@ sizes_read_well(void **state)
     assert_string_equal(report_size(text, 2000000000000000), "2000.0 TB");
 }
 
+/* ---- memory ---- */
+
+static enum err
+open_everything(void)
+{
+    struct settings settings = {.event_max = 1000};
+    struct decode *decode = decode_create(&settings);
+    struct queue *queue = NULL;
+    struct rotation files = {0};
+    struct source *source = NULL;
+    struct position position = {0};
+    struct errbuf eb;
+    enum err err = decode ? ERR_OK : ERR_NOMEM;
+
+    if (err == ERR_OK)
+        err = queue_create(&queue, 10, 1000, &eb);
+    if (err == ERR_OK)
+        err = rotation_list(&files, "nowhere/log", &eb);
+    if (err == ERR_OK)
+        err = source_open(&source, "nowhere/log", true, NULL, &eb);
+    if (err == ERR_OK)
+        err = position_read(&position, "{\"id\":\"5\"}", &eb);
+    position_finish(&position);
+    source_close(source);
+    rotation_finish(&files);
+    queue_destroy(queue);
+    decode_destroy(decode);
+    return err;
+}
+
+static void
+opening_survives_a_failure_at_every_allocation(void **state)
+{
+    enum err err = ERR_NOMEM;
+
+    (void)state;
+    for (long n = 1; err != ERR_OK; n++) {
+        mem_fail_at(n);
+        err = open_everything();
+        assert_true(n < 100);
+    }
+    assert_true(mem_count() > 5);
+    mem_fail_at(0);
+}
+
 int
 main(void)
 {
@@ -432,6 +479,7 @@ main(void)
         cmocka_unit_test(a_position_fits_the_content_it_was_taken_of),
         cmocka_unit_test(rotated_files_are_ordered_by_their_names),
         cmocka_unit_test(sizes_read_well),
+        cmocka_unit_test(opening_survives_a_failure_at_every_allocation),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
