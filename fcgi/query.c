@@ -16,17 +16,19 @@ struct parse {
     char *cursor, *since, *last;
 };
 
+typedef enum err add_function(struct subscription *s, struct text value, struct errbuf *eb);
+
 static enum err
-add_filter(struct parse *p, struct text value, bool is_topic)
+add_filter(struct parse *p, struct text value, add_function *add)
 {
     struct subscription *what = &p->q->what;
     enum err err;
 
-    if (what->n_topics + what->n_types >= p->limits->topics_max)
-        return err_set(p->eb, ERR_INVALID, "more than %zu topics and types in one request",
+    if (what->n_topics + what->n_types + what->n_where >= p->limits->topics_max)
+        return err_set(p->eb, ERR_INVALID,
+                       "more than %zu topics, types and conditions in one request",
                        p->limits->topics_max);
-    err = is_topic ? subscription_add_topic(what, value, p->eb)
-                   : subscription_add_type(what, value, p->eb);
+    err = add(what, value, p->eb);
     return err == ERR_NOMEM ? err_set(p->eb, ERR_NOMEM, "out of memory") : err;
 }
 
@@ -48,7 +50,7 @@ keep(char **member, char **value)
     *value = NULL;
 }
 
-enum parameter { TOPIC, TYPE, RESET, CURSOR, SINCE, LAST, UNKNOWN };
+enum parameter { TOPIC, TYPE, WHERE, RESET, CURSOR, SINCE, LAST, UNKNOWN };
 
 static enum parameter
 parameter_of(struct text name)
@@ -57,9 +59,15 @@ parameter_of(struct text name)
         const char *name;
         enum parameter parameter;
     } known[] = {
-        {"topic", TOPIC},          {"type", TYPE},          {"reset", RESET},
-        {"last_event_id", CURSOR}, {"lastEventId", CURSOR}, {"lastEventID", CURSOR},
-        {"since", SINCE},          {"last", LAST},
+        {"topic", TOPIC},
+        {"type", TYPE},
+        {"where", WHERE},
+        {"reset", RESET},
+        {"last_event_id", CURSOR},
+        {"lastEventId", CURSOR},
+        {"lastEventID", CURSOR},
+        {"since", SINCE},
+        {"last", LAST},
     };
 
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
@@ -75,9 +83,11 @@ take_parameter(struct parse *p, enum parameter parameter, char **value, size_t n
 
     switch (parameter) {
     case TOPIC:
-        return add_filter(p, text, true);
+        return add_filter(p, text, subscription_add_topic);
     case TYPE:
-        return add_filter(p, text, false);
+        return add_filter(p, text, subscription_add_type);
+    case WHERE:
+        return add_filter(p, text, subscription_add_where);
     case RESET:
         return set_reset(p, text);
     case CURSOR:

@@ -33,7 +33,7 @@ struct query {
 };
 
 struct query_limits {
-    size_t topics_max; /* topics and types together */
+    size_t topics_max; /* topics, types and conditions together */
     const char *epoch;
     struct text grants; /* patterns this request may read, separated by blanks (%20 is one inside a
                          * topic, %25 a '%'); TEXT_NONE = all topics, empty = none */

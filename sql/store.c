@@ -332,6 +332,7 @@ store_close(struct store *s)
         sqlite3_finalize(s->statements[i]);
     code = sqlite3_close(s->db);
     assert(code == SQLITE_OK); /* else a statement was left behind */
+    where_subject_finish(&s->subject);
     mem_free(s->path);
     mem_free(s);
 }

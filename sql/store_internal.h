@@ -18,6 +18,7 @@ struct store {
     char *path;
     char epoch[STORE_EPOCH_LENGTH + 1];
     sqlite3_stmt *statements[N_STATEMENTS];
+    struct where_subject subject; /* the row whose data conditions are being asked */
 };
 
 /* What wanted() works with: bound to a statement as a pointer named SCAN_POINTER, so that the

@@ -56,7 +56,7 @@ way_for(const struct subscription *filter)
 {
     struct text prefix;
 
-    if (!filter || (filter->n_topics == 0 && filter->n_types == 0))
+    if (!filter || (filter->n_topics == 0 && filter->n_types == 0)) /* conditions: see data_holds */
         return WAY_ALL;
     for (size_t i = 0; i < filter->n_topics; i++)
         if (topic_is_prefix(filter->topics[i], &prefix))
@@ -64,6 +64,28 @@ way_for(const struct subscription *filter)
     if (filter->n_topics == 0)
         return WAY_SCAN;
     return filter->n_topics == 1 ? WAY_TOPIC : WAY_TOPICS;
+}
+
+/* Conditions are asked outside of the statements, of the rows that these give. */
+static bool
+data_holds(struct store *s, const struct subscription *filter, struct text data)
+{
+    bool holds;
+
+    if (!filter || filter->n_where == 0)
+        return true;
+    where_subject_set(&s->subject, data);
+    holds = subscription_matches_data(filter, &s->subject);
+    where_subject_set(&s->subject, TEXT_NONE);
+    return holds;
+}
+
+/* Rows that may be looked at: parsing one's data takes about as long as comparing eight's topics.
+ */
+static uint32_t
+allowance(const struct subscription *filter, uint32_t scan_max)
+{
+    return filter && filter->n_where > 0 ? scan_max / 8 + 1 : scan_max;
 }
 
 /* Binds what READ_* and LAST_* have in common: ?1 where to start, ?2 the filter, ?3 the topic. */
@@ -224,6 +246,10 @@ take(struct walk *w, sqlite3_stmt *st, struct errbuf *eb)
     e.data = store_column(st, 5);
     if (!e.topic.p || !e.data.p) /* NOT NULL, so this is the only cause */
         return err_set(eb, ERR_NOMEM, "%s: reading: out of memory", w->s->path);
+    if (!data_holds(w->s, w->q->filter, e.data)) {
+        w->through = e.id;
+        return ERR_OK;
+    }
     if (!w->sink(w->context, &e)) {
         stop_before(w, e.id);
         return ERR_OK;
@@ -302,7 +328,7 @@ store_read(struct store *s, const struct store_query *q, store_sink *sink, void 
     enum err err;
     bool own;
 
-    w.scan = (struct scan){q->filter, way == WAY_SCAN, q->scan_max, false};
+    w.scan = (struct scan){q->filter, way == WAY_SCAN, allowance(q->filter, q->scan_max), false};
     w.stopped = q->rows_max == 0;
     err = store_begin_read(s, &own, eb);
     if (err != ERR_OK)
@@ -331,16 +357,42 @@ struct search {
     int64_t next;   /* when the allowance ended: everything from here up was looked at */
 };
 
-/* Takes one row of a statement; false ends the search. */
-static bool
-count_row(struct search *search, int64_t id)
+static enum err
+row_holds(struct search *search, int64_t id, bool *holds, struct errbuf *eb)
 {
+    sqlite3_stmt *st = search->s->statements[SQL_DATA];
+    enum err err = ERR_OK;
+
+    *holds = true;
+    if (!search->scan.filter || search->scan.filter->n_where == 0)
+        return ERR_OK;
+    sqlite3_bind_int64(st, 1, id);
+    if (sqlite3_step(st) == SQLITE_ROW)
+        *holds = data_holds(search->s, search->scan.filter, store_column(st, 0));
+    else
+        err = store_fail(search->s, "reading", eb);
+    store_reset(search->s, SQL_DATA);
+    return err;
+}
+
+/* Takes one row of a statement; *more becomes false when it ends the search. */
+static enum err
+count_row(struct search *search, int64_t id, bool *more, struct errbuf *eb)
+{
+    bool holds;
+    enum err err;
+
     if (search->scan.stopped) {
         search->next = id + 1;
-        return false;
+        *more = false;
+        return ERR_OK;
     }
-    search->lowest = id;
-    return ++search->found < search->n;
+    err = row_holds(search, id, &holds, eb);
+    if (err == ERR_OK && holds) {
+        search->lowest = id;
+        *more = ++search->found < search->n;
+    }
+    return err;
 }
 
 static enum err
@@ -351,14 +403,14 @@ search_rows(struct search *search, enum way way, int64_t before, struct errbuf *
                                              : SQL_LAST_SCAN;
     sqlite3_stmt *st = search->s->statements[name];
     enum err err = ERR_OK;
-    int code;
+    bool more = true;
+    int code = SQLITE_ROW;
 
     bind_way(st, way, before, &search->scan);
-    while ((code = sqlite3_step(st)) == SQLITE_ROW) {
+    while (err == ERR_OK && more && (code = sqlite3_step(st)) == SQLITE_ROW) {
         if (way == WAY_ALL && search->scan.left-- == 0)
             search->scan.stopped = true;
-        if (!count_row(search, sqlite3_column_int64(st, 0)))
-            break;
+        err = count_row(search, sqlite3_column_int64(st, 0), &more, eb);
     }
     if (code != SQLITE_ROW && code != SQLITE_DONE)
         err = store_fail(search->s, "reading", eb);
@@ -380,7 +432,7 @@ search_merged(struct search *search, int64_t before, struct errbuf *eb)
         bind_way(st, WAY_TOPICS, m.heap[0].id, &search->scan);
         code = sqlite3_step(st);
         if (code == SQLITE_ROW)
-            more = count_row(search, m.heap[0].id);
+            err = count_row(search, m.heap[0].id, &more, eb);
         else if (code != SQLITE_DONE)
             err = store_fail(search->s, "reading", eb);
         store_reset(search->s, SQL_LAST_ONE);
@@ -401,7 +453,7 @@ store_last(struct store *s, const struct subscription *filter, int64_t before, u
     enum err err;
     bool own;
 
-    search.scan = (struct scan){filter, way == WAY_SCAN, scan_max, false};
+    search.scan = (struct scan){filter, way == WAY_SCAN, allowance(filter, scan_max), false};
     err = store_begin_read(s, &own, eb);
     if (err != ERR_OK)
         return err;

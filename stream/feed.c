@@ -18,7 +18,7 @@ feed_create(struct subscription *what, const struct window *window)
     f->what = *what;
     *what = (struct subscription){0};
     f->window = window;
-    f->everything = f->what.n_topics == 0 && f->what.n_types == 0;
+    f->everything = subscription_is_everything(&f->what);
     f->floor_id = window->head_id;
     TAILQ_INIT(&f->live);
     TAILQ_INIT(&f->waiting);
@@ -112,6 +112,8 @@ extend_down(struct feed *f, int64_t id, uint64_t n_max, uint64_t scan)
 {
     uint64_t seq = window_after(f->window, f->floor_id);
 
+    if (f->what.n_where > 0) /* reading JSON again costs more than asking the table for a page */
+        return;
     while (f->floor_id > id && seq > f->window->tail && f->head - f->tail < n_max && scan-- > 0) {
         seq--;
         if (matches(f, seq)) {

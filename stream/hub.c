@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/mem.h"
+#include "stream/sse.h"
 #include "stream/topic.h"
 
 /* uthash asks for memory through our own allocator and reports failure by leaving the element out.
@@ -30,6 +31,7 @@ hub_init(struct hub *h, uint64_t window_bytes, uint64_t window_events, size_t ca
          int64_t start_id)
 {
     *h = (struct hub){.cache_max = cache_max};
+    buf_init(&h->subject_data, SIZE_MAX / 2);
     TAILQ_INIT(&h->dirty);
     TAILQ_INIT(&h->requests);
     TAILQ_INIT(&h->cache);
@@ -40,6 +42,8 @@ void
 hub_finish(struct hub *h)
 {
     assert(!h->feeds && !h->patterns);
+    where_subject_finish(&h->subject);
+    buf_finish(&h->subject_data);
     window_finish(&h->window);
 }
 
@@ -219,18 +223,45 @@ mark_dirty(struct hub *h, struct feed *f)
     f->dirty = true;
 }
 
+/* The data is taken out of the frame, and parsed, for the first feed that asks and for it only.
+ * Without memory for it the feed is told to ask the table. */
+static bool
+data_matches(struct hub *h, struct feed *f, int64_t id, struct text frame)
+{
+    if (f->what.n_where == 0)
+        return true;
+    if (!h->subject.data.p) {
+        buf_clear(&h->subject_data);
+        sse_data(&h->subject_data, frame);
+        if (buf_failed(&h->subject_data)) {
+            feed_restart(f, id);
+            mark_dirty(h, f);
+            return false;
+        }
+        where_subject_set(&h->subject, buf_view(&h->subject_data));
+    }
+    return subscription_matches_data(&f->what, &h->subject);
+}
+
+/* An event on its way to the feeds. */
+struct passing {
+    int64_t id;
+    uint64_t seq;
+    struct text type, frame;
+};
+
 static void
-append_to_feeds(struct hub *h, const char *pattern, size_t n, struct text type, int64_t id,
-                uint64_t seq)
+append_to_feeds(struct hub *h, const char *pattern, size_t n, const struct passing *e)
 {
     struct pattern *p = find_pattern(h, pattern, n);
 
     for (size_t i = 0; p && i < p->n; i++) {
         struct feed *f = p->feeds[i];
 
-        if (!subscription_matches_type(&f->what, type) || feed_last_seq(f) == seq)
-            continue; /* the latter: it named two patterns that match */
-        feed_append(f, id, seq);
+        if (!subscription_matches_type(&f->what, e->type) || feed_last_seq(f) == e->seq ||
+            !data_matches(h, f, e->id, e->frame))
+            continue; /* the second: it named two patterns that match */
+        feed_append(f, e->id, e->seq);
         mark_dirty(h, f);
     }
 }
@@ -238,21 +269,22 @@ append_to_feeds(struct hub *h, const char *pattern, size_t n, struct text type, 
 static void
 publish_one(struct hub *h, int64_t id, struct text topic, struct text type, struct text frame)
 {
-    uint64_t seq = window_append(&h->window, id, topic, type, frame);
+    struct passing e = {id, window_append(&h->window, id, topic, type, frame), type, frame};
     char pattern[EVENT_TOPIC_MAX + 1];
 
     if (topic.n > EVENT_TOPIC_MAX)
         topic.n = EVENT_TOPIC_MAX; /* a row that evaded the schema's checks */
-    append_to_feeds(h, topic.p, topic.n, type, id, seq);
+    append_to_feeds(h, topic.p, topic.n, &e);
     memcpy(pattern, topic.p, topic.n);
     for (size_t n = 0; n <= topic.n; n++) {
         if (h->prefixes[n] == 0)
             continue;
         pattern[n] = '*';
-        append_to_feeds(h, pattern, n + 1, type, id, seq);
+        append_to_feeds(h, pattern, n + 1, &e);
         if (n < topic.n)
             pattern[n] = topic.p[n];
     }
+    where_subject_set(&h->subject, TEXT_NONE);
 }
 
 /* Events above the window's head were deleted before we saw them. Nobody can go on from memory then

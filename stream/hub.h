@@ -29,6 +29,8 @@ struct hub {
     struct feed *feeds;                     /* hash by key */
     struct pattern *patterns;               /* hash by pattern text: which feeds named it */
     uint32_t prefixes[EVENT_TOPIC_MAX + 1]; /* how many patterns are prefixes of this length */
+    struct where_subject subject; /* the event being published, for conditions on its data */
+    struct buf subject_data;
     struct feed_list dirty;
     struct page_request_list requests; /* not taken yet, first come first served */
     struct page_list cache;            /* every page, the least recently used first */

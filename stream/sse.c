@@ -45,6 +45,26 @@ sse_event(struct buf *out, const struct event *e, const char *epoch)
 }
 
 void
+sse_data(struct buf *out, struct text frame)
+{
+    bool first = true;
+
+    while (frame.n > 0) {
+        const char *lf = memchr(frame.p, '\n', frame.n);
+        struct text line = {frame.p, lf ? (size_t)(lf - frame.p) : frame.n};
+        size_t used = line.n + (lf ? 1 : 0);
+
+        frame = (struct text){frame.p + used, frame.n - used};
+        if (!text_starts(line, TEXT_LIT("data: ")))
+            continue;
+        if (!first)
+            buf_byte(out, '\n');
+        first = false;
+        buf_append(out, line.p + 6, line.n - 6);
+    }
+}
+
+void
 sse_signal(struct buf *out, const char *name, struct text data)
 {
     buf_string(out, "event: " SSE_SIGNAL_PREFIX);

@@ -20,6 +20,9 @@ enum { SSE_ID_SIZE = 32 };
  * NUL-terminated, of [0-9a-z]. */
 void sse_event(struct buf *out, const struct event *e, const char *epoch);
 
+/* Appends the data of a frame that sse_event() made: what a browser would find in event.data. */
+void sse_data(struct buf *out, struct text frame);
+
 /* Appends a signal: "event: freshet:NAME" with one line of data. */
 void sse_signal(struct buf *out, const char *name, struct text data);
 

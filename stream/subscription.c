@@ -28,6 +28,9 @@ subscription_finish(struct subscription *s)
 {
     free_list(s->topics, s->n_topics);
     free_list(s->types, s->n_types);
+    for (size_t i = 0; i < s->n_where; i++)
+        where_finish(&s->where[i]);
+    mem_free(s->where);
     mem_free(s->key);
     *s = (struct subscription){0};
 }
@@ -69,6 +72,21 @@ subscription_add_type(struct subscription *s, struct text type, struct errbuf *e
 
     assert(!s->key);
     return err != ERR_OK ? err : add(&s->types, &s->n_types, type);
+}
+
+enum err
+subscription_add_where(struct subscription *s, struct text source, struct errbuf *eb)
+{
+    struct where_condition *longer = mem_realloc(s->where, (s->n_where + 1) * sizeof *longer);
+    enum err err;
+
+    assert(!s->key);
+    if (!longer)
+        return err_set(eb, ERR_NOMEM, "out of memory");
+    s->where = longer;
+    err = where_parse(&longer[s->n_where], source, eb);
+    s->n_where += err == ERR_OK;
+    return err;
 }
 
 /* Adds to `kept` what of the wanted pattern is granted. */
@@ -157,24 +175,46 @@ canonical(struct text *list, size_t *n, bool patterns)
     }
 }
 
+static int
+order_where(const void *a, const void *b)
+{
+    const struct where_condition *x = a, *y = b;
+
+    return text_compare(x->source, y->source);
+}
+
+static void
+canonical_where(struct subscription *s)
+{
+    size_t kept = 0;
+
+    if (s->n_where > 0)
+        qsort(s->where, s->n_where, sizeof *s->where, order_where);
+    for (size_t i = 0; i < s->n_where; i++) {
+        if (kept > 0 && text_equal(s->where[kept - 1].source, s->where[i].source))
+            where_finish(&s->where[i]);
+        else
+            s->where[kept++] = s->where[i];
+    }
+    s->n_where = kept;
+}
+
 /* As in a query string, so that a log line shows something that can be typed, and without '"',
  * between which it stands there. */
 static void
-append_pairs(struct buf *out, const char *name, const struct text *list, size_t n)
+append_pair(struct buf *out, const char *name, struct text value)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (out->length > 0)
-            buf_byte(out, '&');
-        buf_string(out, name);
-        buf_byte(out, '=');
-        for (size_t k = 0; k < list[i].n; k++) {
-            unsigned char c = (unsigned char)list[i].p[k];
+    if (out->length > 0)
+        buf_byte(out, '&');
+    buf_string(out, name);
+    buf_byte(out, '=');
+    for (size_t i = 0; i < value.n; i++) {
+        unsigned char c = (unsigned char)value.p[i];
 
-            if (strchr("&%+# \"", c))
-                buf_format(out, "%%%02X", c);
-            else
-                buf_byte(out, (char)c);
-        }
+        if (strchr("&%+# \"", c))
+            buf_format(out, "%%%02X", c);
+        else
+            buf_byte(out, (char)c);
     }
 }
 
@@ -186,14 +226,19 @@ subscription_seal(struct subscription *s)
     assert(!s->key);
     canonical(s->topics, &s->n_topics, true);
     canonical(s->types, &s->n_types, false);
+    canonical_where(s);
     if (s->n_topics == 1 && text_equal(s->topics[0], TEXT_LIT("*"))) {
         free_list(s->topics, s->n_topics);
         s->topics = NULL;
         s->n_topics = 0;
     }
     buf_init(&key, SIZE_MAX / 2);
-    append_pairs(&key, "topic", s->topics, s->n_topics);
-    append_pairs(&key, "type", s->types, s->n_types);
+    for (size_t i = 0; i < s->n_topics; i++)
+        append_pair(&key, "topic", s->topics[i]);
+    for (size_t i = 0; i < s->n_types; i++)
+        append_pair(&key, "type", s->types[i]);
+    for (size_t i = 0; i < s->n_where; i++)
+        append_pair(&key, "where", s->where[i].source);
     s->key = buf_take(&key);
     if (!s->key) {
         buf_finish(&key);
@@ -223,4 +268,16 @@ subscription_matches(const struct subscription *s, struct text topic, struct tex
     for (size_t i = 0; i < s->n_topics && !found; i++)
         found = topic_matches(s->topics[i], topic);
     return found && subscription_matches_type(s, type);
+}
+
+bool
+subscription_matches_data(const struct subscription *s, struct where_subject *data)
+{
+    return where_holds(s->where, s->n_where, data);
+}
+
+bool
+subscription_is_everything(const struct subscription *s)
+{
+    return s->n_topics == 0 && s->n_types == 0 && s->n_where == 0;
 }

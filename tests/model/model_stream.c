@@ -20,6 +20,7 @@ enum { EVENTS_MAX = 400, CLIENTS_MAX = 12, TOPICS = 5, TYPES = 3, REQUESTS_MAX =
 
 static const char *const topics[TOPICS] = {"a", "ab", "abc", "b", "b/1"};
 static const char *const types[TYPES] = {NULL, "x", "y"};
+static const char *const conditions[] = {"/n<5", "/n=3", "/n!=3", "/p"};
 static const char *const patterns[] = {"a", "ab", "a*", "b*", "b/1", "*", "zzz", "abc*"};
 
 /* ---- the table, as simple as can be ---- */
@@ -28,7 +29,8 @@ struct row {
     int64_t id;
     int topic, type;
     bool deleted;
-    char data[40];
+    int n;
+    char data[64];
 };
 
 static struct row rows[EVENTS_MAX];
@@ -90,6 +92,30 @@ oldest(void)
     return next_id;
 }
 
+/* The reference's own idea of the conditions: it knows n and that p is there in every other row. */
+static bool
+condition_holds(const char *condition, const struct row *r)
+{
+    if (strcmp(condition, "/n<5") == 0)
+        return r->n < 5;
+    if (strcmp(condition, "/n=3") == 0)
+        return r->n == 3;
+    if (strcmp(condition, "/n!=3") == 0)
+        return r->n != 3;
+    return r->n % 2 == 0;
+}
+
+static bool
+matches(const struct subscription *what, const struct row *r)
+{
+    struct event e = event_of(r);
+
+    for (size_t i = 0; i < what->n_where; i++)
+        if (!condition_holds(what->where[i].source.p, r))
+            return false;
+    return subscription_matches(what, e.topic, e.type);
+}
+
 /* What the reader does: a page from the table, with limits of any size. */
 static struct page *
 read_page(const struct subscription *filter, int64_t after, size_t rows_max, size_t bytes_max,
@@ -106,8 +132,7 @@ read_page(const struct subscription *filter, int64_t after, size_t rows_max, siz
             continue;
         if (looked++ == rows_max)
             break;
-        if ((!filter || subscription_matches(filter, e.topic, e.type)) &&
-            page_add(p, &e, "abcd", names) != PAGE_ADDED)
+        if ((!filter || matches(filter, &rows[i])) && page_add(p, &e, "abcd", names) != PAGE_ADDED)
             break;
         p->through = rows[i].id;
     }
@@ -127,8 +152,7 @@ account(struct client *c, int64_t id)
     REQUIRE(id > c->last);
     for (; c->checked < n_rows && rows[c->checked].id <= id; c->checked++) {
         const struct row *r = &rows[c->checked];
-        struct event e = event_of(r);
-        bool wanted = r->id > c->start && subscription_matches(&c->what, e.topic, e.type);
+        bool wanted = r->id > c->start && matches(&c->what, r);
 
         if (r->id == id)
             REQUIRE(wanted);
@@ -213,7 +237,9 @@ step_insert(void)
 
         next_id += rnd(10) == 0 ? rnd(5) : 0; /* gaps are legal */
         *r = (struct row){.id = next_id++, .topic = (int)rnd(TOPICS), .type = (int)rnd(TYPES)};
-        memset(r->data, 'x', rnd(sizeof r->data));
+        r->n = (int)rnd(10);
+        snprintf(r->data, sizeof r->data, "{\"n\":%d,\n\"%s\":\"%.*s\"}", r->n,
+                 r->n % 2 ? "q" : "p", (int)rnd(30), "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");
     }
 }
 
@@ -248,6 +274,12 @@ step_subscribe(void)
     if (rnd(4) == 0) {
         subscription_add_type(&what, TEXT_LIT("x"), NULL);
         subscription_add_type(&copy, TEXT_LIT("x"), NULL);
+    }
+    if (rnd(4) == 0) {
+        struct text condition = text_of(conditions[rnd(4)]);
+
+        subscription_add_where(&what, condition, NULL);
+        subscription_add_where(&copy, condition, NULL);
     }
     REQUIRE(subscription_seal(&what) == ERR_OK && subscription_seal(&copy) == ERR_OK);
     *c = (struct client){.used = true, .what = copy};
@@ -342,10 +374,8 @@ finish(struct client *c)
     if (!c->used)
         return;
     for (; c->checked < n_rows; c->checked++) {
-        struct event e = event_of(&rows[c->checked]);
-
         if (rows[c->checked].id > c->start && rows[c->checked].id > c->last &&
-            subscription_matches(&c->what, e.topic, e.type))
+            matches(&c->what, &rows[c->checked]))
             REQUIRE(rows[c->checked].deleted && rows[c->checked].id <= pruned_through);
     }
     leave(c);
