@@ -38,6 +38,7 @@ layer admin 'base|stream|sql|admin'
 only 'sqlite3\.h' 'sql/'
 only 'fcgiapp\.h' 'fcgi/request\.c:'
 only 'fcgi_stdio\.h' 'no file'
+only 'jwt\.h' 'base/jws\.c:'
 only 'uv\.h' 'fcgi/'
 
 # The domain is pure: it neither calls the system nor reads a clock; time is an argument. What it may
