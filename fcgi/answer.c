@@ -9,7 +9,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "fcgi/access.h"
 #include "fcgi/answer.h"
+#include "fcgi/cors.h"
 #include "fcgi/query.h"
 #include "fcgi/request.h"
 #include "stream/sse.h"
@@ -252,11 +254,29 @@ stream(struct conn *c, struct query *q)
         c->sub.feed = feed;
         c->sub.reset_now = q->reset_now;
         begin_response(c);
-        conn_send(c, buf_view(&b));
+        if (c->expiry.at_ms != DEADLINE_NEVER &&
+            deadlines_add(&s->expiring, &c->expiry, c->expiry.at_ms) != ERR_OK)
+            conn_drop(c, REASON_NO_MEMORY);
+        else
+            conn_send(c, buf_view(&b));
         if (c->state == CONN_STREAM)
             begin_at(c, q);
     }
     buf_finish(&b);
+}
+
+/* Whether this address may have one stream more. */
+static bool
+admit(struct conn *c)
+{
+    struct server *s = c->server;
+    int64_t max = s->settings->streams_per_address;
+
+    if (max == 0)
+        return true;
+    c->address = addresses_begin(&s->addresses, text_of(c->remote), max);
+    s->counters.address_refusals += !c->address;
+    return c->address;
 }
 
 static void
@@ -281,7 +301,7 @@ get(struct conn *c, const struct request *r)
         conn_drop(c, REASON_NO_MEMORY);
         return;
     }
-    if (s->draining || s->n_streams >= (uint64_t)s->settings->streams_max)
+    if (s->draining || s->n_streams >= (uint64_t)s->settings->streams_max || !admit(c))
         come_back_later(c);
     else
         stream(c, &q);
@@ -296,12 +316,14 @@ allow_line(const struct conn *c)
 }
 
 static void
-options(struct conn *c)
+options(struct conn *c, const struct request *r)
 {
     struct buf b;
 
-    buf_init(&b, 1024);
-    buf_format(&b, "Status: 204 No Content\r\n%s\r\n", allow_line(c));
+    buf_init(&b, 4096);
+    buf_format(&b, "Status: 204 No Content\r\n%s", allow_line(c));
+    cors_preflight(c->server->settings->cors_origin, r, &b);
+    buf_string(&b, "\r\n");
     answer_whole(c, &b);
     buf_finish(&b);
 }
@@ -317,19 +339,76 @@ head(struct conn *c)
     buf_finish(&b);
 }
 
+/* What every response to this request gets. False: no memory. */
+static bool
+add_headers(struct conn *c, const struct request *r)
+{
+    struct buf b;
+
+    if (!c->server->settings->cors_origin)
+        return true;
+    buf_init(&b, SIZE_MAX / 4);
+    cors_headers(c->server->settings->cors_origin, r, &b);
+    c->headers = buf_take(&b);
+    buf_finish(&b);
+    return c->headers;
+}
+
+static enum err
+decide(struct conn *c, const struct request *r, struct access *a)
+{
+    struct server *s = c->server;
+    const struct settings *set = s->settings;
+    struct token_rules tokens = {s->token_key, set->token_audience, set->token_issuer,
+                                 set->token_leeway_ms};
+    struct access_rules rules = {&tokens, set->token_cookie, set->cors_origin};
+    int64_t wall_ms = clock_wall_ms();
+    enum err err = access_decide(&rules, r, wall_ms, a);
+
+    c->expiry.at_ms = DEADLINE_NEVER;
+    if (err == ERR_OK && a->expires_ms != TOKEN_NEVER)
+        c->expiry.at_ms = s->now_ms + a->expires_ms - wall_ms;
+    return err;
+}
+
+/* Does what is asked, as far as it is granted: what follows sees that as FRESHET_TOPICS. */
+static void
+serve(struct conn *c, const struct request *r, struct access *a)
+{
+    struct request granted = *r;
+
+    granted.topics = text_of(a->read);
+    if (a->status)
+        answer_problem(c, a->status, a->status == 401 ? "Unauthorized" : "Forbidden", a->challenge,
+                       a->why.text);
+    else if (text_equal(r->method, TEXT_LIT("GET")))
+        get(c, &granted);
+    else if (text_equal(r->method, TEXT_LIT("HEAD")))
+        head(c);
+    else
+        publish(c, &granted, a);
+}
+
 void
 answer(struct conn *c, const struct request *r)
 {
-    c->remote = r->remote.n ? mem_copy(r->remote) : NULL;
-    if (text_equal(r->method, TEXT_LIT("GET")))
-        get(c, r);
-    else if (text_equal(r->method, TEXT_LIT("HEAD")))
-        head(c);
-    else if (text_equal(r->method, TEXT_LIT("OPTIONS")))
-        options(c);
-    else if (text_equal(r->method, TEXT_LIT("POST")) && c->server->writer)
-        publish(c, r);
-    else
+    struct text remote = r->address.n ? r->address : r->remote;
+    struct access a;
+
+    c->remote = remote.n ? mem_copy(remote) : NULL;
+    if (!add_headers(c, r)) {
+        conn_drop(c, REASON_NO_MEMORY);
+    } else if (text_equal(r->method, TEXT_LIT("OPTIONS"))) {
+        options(c, r);
+    } else if (!text_equal(r->method, TEXT_LIT("GET")) &&
+               !text_equal(r->method, TEXT_LIT("HEAD")) &&
+               !(text_equal(r->method, TEXT_LIT("POST")) && c->server->writer)) {
         answer_problem(c, 405, "Method Not Allowed", allow_line(c),
                        "events are read with GET; HEAD and OPTIONS are understood too");
+    } else if (decide(c, r, &a) != ERR_OK) {
+        conn_drop(c, REASON_NO_MEMORY);
+    } else {
+        serve(c, r, &a);
+        access_finish(&a);
+    }
 }

@@ -4,6 +4,7 @@
 
 #include "fcgi/server.h"
 
+struct access;
 struct request;
 
 void answer(struct conn *c, const struct request *r);
@@ -20,7 +21,7 @@ void answer_too_large(struct conn *c);
 void answer_whole(struct conn *c, const struct buf *b);
 
 /* publish.c: POST, whose body is then read; it has been read; it has been written. */
-void publish(struct conn *c, const struct request *r);
+void publish(struct conn *c, const struct request *r, struct access *access);
 void publish_body_read(struct conn *c);
 void publish_written(struct server *s, struct writer_job *job);
 

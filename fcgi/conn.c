@@ -229,8 +229,8 @@ sent(struct conn *c, enum outlet_sent result)
     return false;
 }
 
-void
-conn_send(struct conn *c, struct text text)
+static void
+send_text(struct conn *c, struct text text)
 {
     if (outlet_pending(&c->out)) {
         /* Only short texts come here (a reset behind a head that is stuck): keep them in order. */
@@ -253,6 +253,36 @@ conn_send(struct conn *c, struct text text)
         return;
     }
     sent(c, outlet_text(&c->out, text));
+}
+
+/* Puts c->headers behind the Status line. */
+static void
+send_with_headers(struct conn *c, struct text text)
+{
+    const char *end = memchr(text.p, '\n', text.n);
+    size_t line = end ? (size_t)(end - text.p) + 1 : 0;
+    struct buf b;
+
+    buf_init(&b, SIZE_MAX / 4);
+    buf_append(&b, text.p, line);
+    buf_string(&b, c->headers);
+    buf_append(&b, text.p + line, text.n - line);
+    mem_free(c->headers);
+    c->headers = NULL;
+    if (buf_failed(&b))
+        conn_drop(c, REASON_NO_MEMORY);
+    else
+        send_text(c, buf_view(&b));
+    buf_finish(&b);
+}
+
+void
+conn_send(struct conn *c, struct text text)
+{
+    if (c->headers)
+        send_with_headers(c, text);
+    else
+        send_text(c, text);
 }
 
 /* The socket took something: what was blocked is not, and the silence begins anew. */
@@ -369,6 +399,10 @@ leave(struct conn *c, enum conn_reason reason)
     else
         writer_job_destroy(c->upload);
     c->upload = NULL;
+    deadlines_remove(&s->expiring, &c->expiry);
+    if (c->address)
+        addresses_end(&s->addresses, c->address);
+    c->address = NULL;
     if (!c->sub.feed)
         return;
     s->n_streams--;
@@ -419,6 +453,7 @@ free_conn(struct conn *c)
     buf_finish(&c->in);
     mem_free(c->path);
     mem_free(c->remote);
+    mem_free(c->headers);
     mem_free(c);
 }
 

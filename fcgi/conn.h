@@ -19,12 +19,14 @@
 #include <uv.h>
 
 #include "base/buf.h"
+#include "fcgi/deadline.h"
 #include "fcgi/outlet.h"
 #include "fcgi/reader.h"
 #include "fcgi/record.h"
 #include "fcgi/writer.h"
 #include "stream/subscriber.h"
 
+struct address;
 struct server;
 
 enum conn_reason {
@@ -55,6 +57,9 @@ struct conn {
     struct writer_job *upload;   /* what is being published; in state PUBLISH the writer has it */
     char *path;                  /* of the request, for the Location of what was published */
     char *remote;                /* the client's address, for the log; may be NULL */
+    char *headers;               /* header lines that the response gets besides; may be NULL */
+    struct address *address;     /* where this stream counts; NULL when nobody counts */
+    struct deadline expiry;      /* of the token that allows this stream */
     int64_t begun_ms, since_ms;
     enum conn_state state;
     bool polled;   /* the fd can be polled (a plain file, in CGI, cannot) */
@@ -76,7 +81,7 @@ void conn_read(struct conn *c);
  * turn's share is used up. */
 void conn_flush(struct conn *c);
 
-/* Sends a text, or keeps it. */
+/* Sends a text, or keeps it. The first one begins with the response's Status line. */
 void conn_send(struct conn *c, struct text text);
 
 /* Sends a comment so that nobody takes silence for death. */
@@ -97,6 +102,12 @@ static inline struct conn *
 conn_of(struct subscriber *s)
 {
     return (struct conn *)((char *)s - offsetof(struct conn, sub));
+}
+
+static inline struct conn *
+conn_of_expiry(struct deadline *d)
+{
+    return (struct conn *)((char *)d - offsetof(struct conn, expiry));
 }
 
 #endif

@@ -23,6 +23,26 @@ log_counters(const struct server *s)
     buf_finish(&b);
 }
 
+/* The file may hold a new key; its place and the algorithm are the same until a restart. */
+static void
+reload_token_key(struct server *s)
+{
+    const struct settings *set = s->settings;
+    struct jws_key fresh;
+    struct errbuf eb;
+
+    if (!set->token_key)
+        return;
+    if (jws_key_read(&fresh, set->token_key, (enum jws_algorithm)set->token_algorithm, JWS_VERIFY,
+                     &eb) != ERR_OK) {
+        log_line(LOG_ERROR, "the token key stays as it is: %s", eb.text);
+        return;
+    }
+    jws_key_finish(&s->token_key);
+    s->token_key = fresh;
+    log_line(LOG_INFO, "token key read again");
+}
+
 static void
 reload(struct server *s)
 {
@@ -63,8 +83,10 @@ stop(struct server *s)
 void
 control(struct server *s)
 {
-    if (s->reload_due)
+    if (s->reload_due) {
         reload(s);
+        reload_token_key(s);
+    }
     if (s->counters_due)
         log_counters(s);
     if (s->stop_asked > s->stop_served)

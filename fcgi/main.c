@@ -96,6 +96,20 @@ try_database(const struct settings *settings, struct errbuf *eb)
     return err;
 }
 
+static enum err
+try_token_key(const struct settings *settings, struct errbuf *eb)
+{
+    struct jws_key key;
+    enum err err = ERR_OK;
+
+    if (settings->token_key)
+        err = jws_key_read(&key, settings->token_key, (enum jws_algorithm)settings->token_algorithm,
+                           JWS_VERIFY, eb);
+    if (settings->token_key && err == ERR_OK)
+        jws_key_finish(&key);
+    return err;
+}
+
 static int
 start(struct service *v)
 {
@@ -104,6 +118,8 @@ start(struct service *v)
     int status;
     enum err err = try_database(set, &eb);
 
+    if (err == ERR_OK)
+        err = try_token_key(set, &eb);
     if (err != ERR_OK)
         return fail(err, &eb, 0);
     err = listen_sockets(set->listen, set->socket_mode, v->sockets, SERVER_SOCKETS_MAX,

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "fcgi/access.h"
 #include "fcgi/answer.h"
 #include "fcgi/form.h"
 #include "fcgi/request.h"
@@ -65,8 +66,20 @@ take_request(struct writer_job *job, const struct request *r, struct errbuf *eb)
     return err;
 }
 
+/* Seconds to wait, or 0. */
+static int
+over_rate(struct conn *c)
+{
+    struct server *s = c->server;
+    int64_t rate = s->settings->publishes_per_second;
+    int wait = rate ? addresses_publish(&s->addresses, text_of(c->remote), rate, s->now_ms) : 0;
+
+    s->counters.address_refusals += wait > 0;
+    return wait;
+}
+
 void
-publish(struct conn *c, const struct request *r)
+publish(struct conn *c, const struct request *r, struct access *access)
 {
     struct server *s = c->server;
     enum writer_format format;
@@ -74,9 +87,7 @@ publish(struct conn *c, const struct request *r)
     long long length = 0;
     enum err err;
 
-    if (!s->writer || !text_equal(r->publish, TEXT_LIT("on"))) {
-        answer_problem(c, 403, "Forbidden", "", "publishing is not allowed here");
-    } else if (s->draining) {
+    if (s->draining) {
         answer_problem(c, 503, "Service Unavailable", "Retry-After: 2\r\n", "shutting down");
     } else if (!choose_format(r->content_type, &format)) {
         answer_problem(c, 415, "Unsupported Media Type", "",
@@ -85,6 +96,9 @@ publish(struct conn *c, const struct request *r)
     } else if (r->content_length.n > 0 &&
                (!text_to_int64(r->content_length, &length) || length > s->settings->body_max)) {
         answer_too_large(c);
+    } else if (over_rate(c)) {
+        answer_problem(c, 429, "Too Many Requests", "Retry-After: 1\r\n",
+                       "this address publishes too often; nothing was written");
     } else {
         c->upload = writer_job_create((size_t)s->settings->body_max);
         err = c->upload ? take_request(c->upload, r, &eb) : ERR_NOMEM;
@@ -94,6 +108,8 @@ publish(struct conn *c, const struct request *r)
             conn_drop(c, REASON_NO_MEMORY);
         } else {
             c->upload->format = format;
+            c->upload->may = access->write;
+            grants_init(&access->write); /* moved */
             c->path = mem_copy(r->path);
             c->state = CONN_BODY;
         }
@@ -151,6 +167,9 @@ respond(struct conn *c, const struct writer_job *job)
         else
             answer_problem(c, 400, "Bad Request", "", job->why.text);
         break;
+    case ERR_DENIED:
+        answer_problem(c, 403, "Forbidden", "", job->why.text);
+        break;
     case ERR_BUSY:
     case ERR_NOMEM:
         answer_problem(c, 503, "Service Unavailable", "Retry-After: 1\r\n",
@@ -164,7 +183,6 @@ respond(struct conn *c, const struct writer_job *job)
     case ERR_FOREIGN:
     case ERR_IO:
     case ERR_CORRUPT:
-    case ERR_DENIED:
         answer_problem(c, 500, "Internal Server Error", "",
                        "the database cannot be written; nothing was written");
         break;

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/option.h"
 #include "fcgi/form.h"
+#include "fcgi/grants.h"
 
 enum { LAST_MAX = 1000000 };
 
@@ -198,33 +199,20 @@ choose_start(struct parse *p, struct text header)
     return err;
 }
 
-/* What the web server vouches for; a client cannot write it. */
+/* What the request may read; see access.h. */
 static enum err
 apply_grants(struct parse *p)
 {
-    struct subscription granted;
-    struct text rest = p->limits->grants;
-    enum err err = ERR_OK;
+    struct grants granted;
+    enum err err;
 
-    subscription_init(&granted); /* a list of checked patterns is what is needed */
-    while (err == ERR_OK && rest.n > 0) {
-        const char *blank = memchr(rest.p, ' ', rest.n);
-        size_t length = blank ? (size_t)(blank - rest.p) : rest.n, n;
-        char *pattern = NULL;
-
-        if (length > 0)
-            err = form_decode((struct text){rest.p, length}, false, &pattern, &n, p->eb);
-        if (err == ERR_OK && length > 0)
-            err = subscription_add_topic(&granted, (struct text){pattern, n}, p->eb);
-        mem_free(pattern);
-        length += blank ? 1 : 0;
-        rest = (struct text){rest.p + length, rest.n - length};
-    }
+    grants_init(&granted);
+    err = grants_parse(&granted, p->limits->grants, p->eb);
     if (err == ERR_INVALID) /* the web server's mistake: nobody gets in by it */
         err = err_set(p->eb, ERR_DENIED, "the web server's FRESHET_TOPICS is malformed");
-    if (err == ERR_OK)
-        err = subscription_narrow(&p->q->what, granted.topics, granted.n_topics, p->eb);
-    subscription_finish(&granted);
+    if (err == ERR_OK && !granted.all)
+        err = subscription_narrow(&p->q->what, granted.list.topics, granted.list.n_topics, p->eb);
+    grants_finish(&granted);
     return err;
 }
 

@@ -72,6 +72,17 @@ empty_pipe(void)
         ;
 }
 
+static unsigned
+count_parameter(const char *name, char **environment)
+{
+    size_t n = strlen(name);
+    unsigned found = 0;
+
+    for (char **one = environment; *one; one++)
+        found += strncmp(*one, name, n) == 0 && (*one)[n] == '=';
+    return found;
+}
+
 /* Copies the used parameters into one piece of memory. */
 static enum err
 copy_parameters(char **environment, struct request *r)
@@ -101,6 +112,7 @@ copy_parameters(char **environment, struct request *r)
         *used[i].member = (struct text){at, length};
         at += length;
     }
+    r->authorizations = count_parameter("HTTP_AUTHORIZATION", environment);
     return ERR_OK;
 }
 

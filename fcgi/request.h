@@ -23,6 +23,14 @@
     ROW(content_length, "CONTENT_LENGTH")                                                          \
     ROW(idempotency_key, "HTTP_IDEMPOTENCY_KEY")                                                   \
     ROW(path, "SCRIPT_NAME")                                                                       \
+    ROW(authorization, "HTTP_AUTHORIZATION")                                                       \
+    ROW(cookie, "HTTP_COOKIE")                                                                     \
+    ROW(origin, "HTTP_ORIGIN")                                                                     \
+    ROW(fetch_site, "HTTP_SEC_FETCH_SITE")                                                         \
+    ROW(preflight, "HTTP_ACCESS_CONTROL_REQUEST_METHOD")                                           \
+    ROW(host, "HTTP_HOST")                                                                         \
+    ROW(scheme, "REQUEST_SCHEME")                                                                  \
+    ROW(address, "FRESHET_ADDRESS")                                                                \
     ROW(remote, "REMOTE_ADDR")
 
 struct request {
@@ -31,7 +39,8 @@ struct request {
 #define REQUEST_MEMBER(member, name) struct text member;
     REQUEST_PARAMETERS(REQUEST_MEMBER)
 #undef REQUEST_MEMBER
-    char *bytes; /* owned: what the texts point to */
+    unsigned authorizations; /* how many Authorization headers there are; the first one counts */
+    char *bytes;             /* owned: what the texts point to */
 };
 
 /* Once, before any other call. ERR_IO. */

@@ -268,6 +268,7 @@ static void
 stage_timers(struct server *s)
 {
     const struct settings *set = s->settings;
+    struct deadline *d;
     struct conn *c;
 
     while ((c = due(s, &s->quiet, set->heartbeat_ms)))
@@ -284,6 +285,11 @@ stage_timers(struct server *s)
     }
     while ((c = due(s, &s->ending, LINGER_MS)))
         conn_drop(c, REASON_CLIENT_GONE);
+    while ((d = deadlines_first(&s->expiring)) && d->at_ms <= s->now_ms) {
+        s->counters.streams_expired++;
+        conn_end(conn_of_expiry(d), REASON_EXPIRED);
+    }
+    addresses_trim(&s->addresses, s->now_ms);
     if (s->draining)
         drain(s);
 }
@@ -317,12 +323,15 @@ static void
 plan_next_turn(struct server *s)
 {
     const struct settings *set = s->settings;
+    const struct deadline *d = deadlines_first(&s->expiring);
     int64_t wait_ms = INT64_MAX;
 
     soonest(s, &s->quiet, set->heartbeat_ms, &wait_ms);
     soonest(s, &s->blocked, set->stall_timeout_ms, &wait_ms);
     soonest(s, &s->requests, set->request_timeout_ms, &wait_ms);
     soonest(s, &s->ending, LINGER_MS, &wait_ms);
+    if (d && d->at_ms - s->now_ms < wait_ms)
+        wait_ms = d->at_ms > s->now_ms ? d->at_ms - s->now_ms : 0;
     if (s->draining && wait_ms > DRAIN_TICK_MS)
         wait_ms = DRAIN_TICK_MS;
     loop_next_turn(s, TAILQ_EMPTY(&s->ready) ? wait_ms : 0);
@@ -355,6 +364,7 @@ init_lists(struct server *s)
     TAILQ_INIT(&s->publishing.queue);
     TAILQ_INIT(&s->ending.queue);
     TAILQ_INIT(&s->dead.queue);
+    addresses_init(&s->addresses);
     TAILQ_INIT(&s->readable);
     TAILQ_INIT(&s->ready);
 }
@@ -445,6 +455,16 @@ stop_reading(struct server *s)
 }
 
 static enum err
+read_token_key(struct server *s, struct errbuf *eb)
+{
+    const struct settings *set = s->settings;
+
+    return set->token_key ? jws_key_read(&s->token_key, set->token_key,
+                                         (enum jws_algorithm)set->token_algorithm, JWS_VERIFY, eb)
+                          : ERR_OK;
+}
+
+static enum err
 run(struct server *s, struct settings *settings, struct store *store, struct store *writable,
     const struct request *single, struct errbuf *eb)
 {
@@ -454,8 +474,11 @@ run(struct server *s, struct settings *settings, struct store *store, struct sto
     s->single = single;
     s->now_ms = clock_mono_ms();
     init_lists(s);
-    err = loop_open(s, eb);
+    err = read_token_key(s, eb);
+    if (err == ERR_OK)
+        err = loop_open(s, eb);
     if (err != ERR_OK) {
+        jws_key_finish(&s->token_key);
         store_close(store);
         store_close(writable);
         return err;
@@ -472,6 +495,9 @@ run(struct server *s, struct settings *settings, struct store *store, struct sto
     }
     stop_writing(s);
     loop_close(s);
+    addresses_finish(&s->addresses);
+    deadlines_finish(&s->expiring);
+    jws_key_finish(&s->token_key);
     return err;
 }
 

@@ -5,7 +5,9 @@
 #include <uv.h>
 
 #include "base/err.h"
+#include "fcgi/address.h"
 #include "fcgi/conn.h"
+#include "fcgi/deadline.h"
 #include "fcgi/reader.h"
 #include "fcgi/settings.h"
 #include "fcgi/writer.h"
@@ -52,6 +54,10 @@ struct server {
     struct conn_list requests, quiet, blocked, publishing, ending, dead;
     struct conn_queue readable, ready;
     uint64_t n_conns, n_streams;
+
+    struct jws_key token_key; /* without bytes: tokens are not used */
+    struct deadlines expiring;
+    struct addresses addresses;
 
     bool accept_due, hint_due, reload_due, counters_due;
     unsigned stop_asked, stop_served; /* how often SIGTERM or SIGINT came */

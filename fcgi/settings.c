@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "fcgi/cors.h"
+
 static const struct option_row rows[] = {
 #define OPTION(kind, member, name, standard, min, max, argument, help)                             \
     {name, OPTION_##kind, offsetof(struct settings, member), standard, min, max, argument, help},
@@ -28,14 +30,17 @@ settings_check(const struct settings *s, struct errbuf *eb)
         return err_set(eb, ERR_INVALID, "--retry-min is above --retry-max");
     if (s->record_bytes > s->turn_bytes)
         return err_set(eb, ERR_INVALID, "--record-bytes is above --turn-bytes");
-    return ERR_OK;
+    if (!s->token_key && (s->token_cookie || s->token_audience || s->token_issuer))
+        return err_set(eb, ERR_INVALID,
+                       "--token-cookie, --token-audience and --token-issuer need --token-key");
+    return cors_check_list(s->cors_origin, eb);
 }
 
 /* What was handed to a thread, an allocation or a socket at the start. */
 static const char *const fixed[] = {
-    "db",          "listen",        "socket-mode", "workers",      "request-bytes", "publish",
-    "event-bytes", "publish-queue", "poll",        "window-bytes", "window-events", "page-bytes",
-    "page-rows",   "scan-rows",     "page-cache",
+    "db",          "listen",        "socket-mode", "workers",      "request-bytes",   "publish",
+    "event-bytes", "publish-queue", "poll",        "window-bytes", "window-events",   "page-bytes",
+    "page-rows",   "scan-rows",     "page-cache",  "token-key",    "token-algorithm",
 };
 
 static bool
@@ -76,18 +81,28 @@ same(enum option_kind kind, const void *a, const void *b)
     return x == y || (x && y && strcmp(x, y) == 0);
 }
 
+static void
+exchange(void *a, void *b, size_t n)
+{
+    char kept[sizeof(int64_t) + sizeof(char *)];
+
+    memcpy(kept, a, n);
+    memcpy(a, b, n);
+    memcpy(b, kept, n);
+}
+
 const char *
-settings_reload(struct settings *s, const struct settings *fresh)
+settings_reload(struct settings *s, struct settings *fresh)
 {
     const char *differs = NULL;
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const struct option_row *row = &rows[i];
         char *old = (char *)s + row->offset;
-        const char *wanted = (const char *)fresh + row->offset;
+        char *wanted = (char *)fresh + row->offset;
 
         if (!is_fixed(row->name))
-            memcpy(old, wanted, size_of(row->kind));
+            exchange(old, wanted, size_of(row->kind));
         else if (!differs && !same(row->kind, old, wanted))
             differs = row->name;
     }

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/jws.h"
 #include "base/option.h"
 
 #define OPTION_TYPE_FLAG bool
@@ -26,8 +27,9 @@ extern const struct option_set settings_options;
 /* Rules that concern more than one setting. ERR_INVALID. */
 enum err settings_check(const struct settings *s, struct errbuf *eb);
 
-/* What may change while running (SIGHUP) is copied from fresh; what needs a restart stays. Returns
- * the name of the first setting that differs and was not taken over, or NULL. */
-const char *settings_reload(struct settings *s, const struct settings *fresh);
+/* What may change while running (SIGHUP) is exchanged with fresh's; what needs a restart stays.
+ * Both are still to be finished. Returns the name of the first setting that differs and was not
+ * taken over, or NULL. */
+const char *settings_reload(struct settings *s, struct settings *fresh);
 
 #endif

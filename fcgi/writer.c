@@ -41,6 +41,7 @@ writer_job_destroy(struct writer_job *job)
     if (!job)
         return;
     buf_finish(&job->body);
+    grants_finish(&job->may);
     mem_free(job->topic);
     mem_free(job->key);
     mem_free(job->ids);
@@ -80,6 +81,9 @@ check_all(const struct writer *w, struct writer_job *job, struct event *events, 
         err = choose_key(job, i, n, &e, made, sizeof made, &eb);
         if (err == ERR_OK)
             err = event_check(&e, w->limits.event_max, &eb);
+        if (err == ERR_OK && !grants_cover(&job->may, e.topic))
+            err = err_set(&eb, ERR_DENIED, "topic \"%.*s\" may not be written here", (int)e.topic.n,
+                          e.topic.p);
         if (err != ERR_OK) {
             job->too_large = e.data.n > w->limits.event_max;
             return n == 1 ? err_set(&job->why, err, "%s", eb.text)

@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "fcgi/grants.h"
 #include "sql/store.h"
 
 struct writer;
@@ -29,11 +30,12 @@ enum writer_format {
 struct writer_job {
     enum writer_format format;
     struct buf body;
-    char *topic; /* for events that name none; may be NULL */
-    char *key;   /* Idempotency-Key: of one event as it is, of several with "/1", "/2" … */
-    void *owner; /* not looked at */
+    char *topic;       /* for events that name none; may be NULL */
+    char *key;         /* Idempotency-Key: of one event as it is, of several with "/1", "/2" … */
+    struct grants may; /* the topics that may be written; owned */
+    void *owner;       /* not looked at */
     /* out */
-    enum err err; /* ERR_INVALID: the request's fault, `why` is for the client */
+    enum err err; /* ERR_INVALID and ERR_DENIED: the request's fault, `why` is for the client */
     struct errbuf why;
     bool too_large; /* ERR_INVALID because an event is longer than allowed */
     int64_t *ids;   /* one for each event, in order; owned by the job */

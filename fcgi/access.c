@@ -1,0 +1,216 @@
+#include "fcgi/access.h"
+
+#include <strings.h>
+
+#include "base/mem.h"
+#include "fcgi/cors.h"
+
+#define NEEDED "WWW-Authenticate: Bearer realm=\"freshet\"\r\n"
+#define REFUSED "WWW-Authenticate: Bearer realm=\"freshet\", error=\"invalid_token\"\r\n"
+
+enum source { SOURCE_NONE, SOURCE_BEARER, SOURCE_COOKIE, SOURCE_UNCLEAR };
+
+static void
+deny(struct access *a, int status, const char *challenge, const char *why)
+{
+    a->status = status;
+    a->challenge = challenge;
+    err_set(&a->why, ERR_DENIED, "%s", why);
+}
+
+/* ---- finding the token ---- */
+
+static struct text
+trim(struct text s)
+{
+    while (s.n > 0 && (s.p[0] == ' ' || s.p[0] == '\t'))
+        s = (struct text){s.p + 1, s.n - 1};
+    while (s.n > 0 && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
+        s.n--;
+    return s;
+}
+
+static bool
+is_bearer(struct text authorization, struct text *token)
+{
+    const size_t n = strlen("Bearer");
+
+    if (authorization.n < n || strncasecmp(authorization.p, "Bearer", n) != 0)
+        return false;
+    if (authorization.n > n && authorization.p[n] != ' ')
+        return false;
+    *token = trim((struct text){authorization.p + n, authorization.n - n});
+    return true;
+}
+
+/* How many cookies of this name there are; *value is the first one's. */
+static size_t
+find_cookie(struct text cookies, const char *name, struct text *value)
+{
+    size_t found = 0;
+
+    while (cookies.n > 0) {
+        const char *end = memchr(cookies.p, ';', cookies.n);
+        struct text one = {cookies.p, end ? (size_t)(end - cookies.p) : cookies.n};
+        size_t used = one.n + (end ? 1 : 0);
+        const char *equals;
+
+        cookies = (struct text){cookies.p + used, cookies.n - used};
+        one = trim(one);
+        equals = memchr(one.p, '=', one.n);
+        if (!equals || !text_equal((struct text){one.p, (size_t)(equals - one.p)}, text_of(name)))
+            continue;
+        if (found++ == 0)
+            *value = (struct text){equals + 1, (size_t)(one.p + one.n - equals - 1)};
+    }
+    return found;
+}
+
+/* Of two headers, or two cookies that a page of a sister domain may have set, none is better. */
+static enum source
+find_token(const struct access_rules *rules, const struct request *r, struct text *token)
+{
+    size_t cookies;
+
+    if (r->authorizations > 1)
+        return SOURCE_UNCLEAR;
+    if (is_bearer(r->authorization, token))
+        return SOURCE_BEARER;
+    cookies = rules->cookie ? find_cookie(r->cookie, rules->cookie, token) : 0;
+    if (cookies > 1)
+        return SOURCE_UNCLEAR;
+    return cookies == 1 ? SOURCE_COOKIE : SOURCE_NONE;
+}
+
+/* ---- the two that vouch ---- */
+
+/* True with *t filled when there is a token and it is good; else *a may have got a status. */
+static enum err
+take_token(const struct access_rules *rules, const struct request *r, bool vouched, int64_t now_ms,
+           struct access *a, struct token *t, bool *good)
+{
+    struct text text;
+    enum err err;
+
+    *good = false;
+    if (!rules->tokens->key.bytes)
+        return ERR_OK;
+    switch (find_token(rules, r, &text)) {
+    case SOURCE_NONE:
+        if (!vouched)
+            deny(a, 401, NEEDED, "a token is needed here");
+        return ERR_OK;
+    case SOURCE_UNCLEAR:
+        deny(a, 401, REFUSED, "there is more than one token in the request");
+        return ERR_OK;
+    case SOURCE_BEARER:
+    case SOURCE_COOKIE:
+        err = token_verify(rules->tokens, text, now_ms, t, &a->why);
+        *good = err == ERR_OK;
+        if (err == ERR_INVALID) {
+            a->status = 401;
+            a->challenge = REFUSED;
+            err = ERR_OK;
+        }
+        return err;
+    }
+    return ERR_OK;
+}
+
+static enum err
+print_read(struct access *a, const struct grants *may)
+{
+    struct buf b;
+
+    if (grants_none(may))
+        deny(a, 403, "", "nothing may be read here");
+    if (may->all)
+        return ERR_OK;
+    buf_init(&b, SIZE_MAX / 4);
+    buf_string(&b, "");
+    grants_print(may, &b);
+    a->read = buf_take(&b);
+    buf_finish(&b);
+    return a->read ? ERR_OK : ERR_NOMEM;
+}
+
+static enum err
+decide_read(const struct request *r, const struct token *t, struct access *a)
+{
+    struct grants server, both;
+    enum err err = ERR_OK;
+
+    grants_init(&server);
+    grants_init(&both);
+    server.all = !r->topics.p;
+    if (r->topics.p)
+        err = grants_parse(&server, r->topics, NULL);
+    if (err == ERR_OK && t)
+        err = grants_meet(&server, &t->read, &both);
+    if (err == ERR_OK)
+        err = print_read(a, t ? &both : &server);
+    if (err == ERR_INVALID) { /* the web server's mistake: nobody gets in by it */
+        deny(a, 403, "", "the web server's FRESHET_TOPICS is malformed");
+        err = ERR_OK;
+    }
+    grants_finish(&server);
+    grants_finish(&both);
+    return err;
+}
+
+static void
+decide_write(const struct access_rules *rules, const struct request *r, struct token *t,
+             struct access *a)
+{
+    struct text ignored;
+    bool on = text_equal(r->publish, TEXT_LIT("on"));
+
+    if (r->publish.p && !on) {
+        ; /* the web server forbids it */
+    } else if (t) {
+        a->write = t->write;
+        grants_init(&t->write); /* moved */
+    } else {
+        a->write.all = on;
+    }
+    if (grants_none(&a->write))
+        deny(a, 403, "", "publishing is not allowed here");
+    else if (!is_bearer(r->authorization, &ignored) && !cors_may_write(rules->origins, r))
+        deny(a, 403, "", "pages of this origin may not publish here");
+}
+
+enum err
+access_decide(const struct access_rules *rules, const struct request *r, int64_t now_ms,
+              struct access *a)
+{
+    bool writing = text_equal(r->method, TEXT_LIT("POST"));
+    bool vouched = writing ? r->publish.p != NULL : trim(r->topics).n > 0;
+    struct token t;
+    bool good;
+    enum err err;
+
+    *a = (struct access){.challenge = "", .expires_ms = TOKEN_NEVER};
+    grants_init(&a->write);
+    err = take_token(rules, r, vouched, now_ms, a, &t, &good);
+    if (err == ERR_OK && a->status == 0) {
+        if (writing)
+            decide_write(rules, r, good ? &t : NULL, a);
+        else
+            err = decide_read(r, good ? &t : NULL, a);
+    }
+    if (good) {
+        a->expires_ms = t.expires_ms;
+        token_finish(&t);
+    }
+    if (err != ERR_OK)
+        access_finish(a);
+    return err;
+}
+
+void
+access_finish(struct access *a)
+{
+    mem_free(a->read);
+    a->read = NULL;
+    grants_finish(&a->write);
+}

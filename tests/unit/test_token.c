@@ -1,0 +1,428 @@
+/* What tokens are made of and limited by: base64, keys as files, signing and verifying, the table
+ * of addresses, the heap of deadlines. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "base/base64.h"
+#include "base/jws.h"
+#include "base/mem.h"
+#include "fcgi/address.h"
+#include "fcgi/cors.h"
+#include "fcgi/deadline.h"
+#include "fcgi/grants.h"
+#include "tests/unit/keys.h"
+
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
+/* ---- base64 ---- */
+
+static void
+base64_has_one_meaning_or_none(void **state)
+{
+    static const struct {
+        const char *text, *meaning; /* NULL: refused */
+    } rows[] = {
+        {"", ""},
+        {"Zg", "f"},
+        {"Zm8", "fo"},
+        {"Zm9v", "foo"},
+        {"-_-_", "\xfb\xff\xbf"},
+        {"Z", NULL},
+        {"Zm9vY", NULL},
+        {"Zg==", NULL},
+        {"Zh", NULL},
+        {"Zm9", NULL},
+        {"Zm+v", NULL},
+        {"Zm/v", NULL},
+        {"Zm 9v", NULL},
+        {"Zm9v\n", NULL},
+        {"Zm9\xc3", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct buf b;
+        bool good;
+
+        buf_init(&b, 100);
+        good = base64_decode_url(text_of(rows[i].text), &b);
+        if (good != !!rows[i].meaning ||
+            (good && !text_equal(buf_view(&b), text_of(rows[i].meaning))))
+            fail_msg("\"%s\"", rows[i].text);
+        buf_finish(&b);
+    }
+}
+
+/* ---- keys ---- */
+
+static const char rsa_1024[] = "-----BEGIN PUBLIC KEY-----\n"
+                               "MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQC1z1mRNTFfXn20FMZ2U7BFdI5d\n"
+                               "3oiE9IzIlTIsv4d69mW9AsVrizR15Wh679B1UPkS5cPWn6JEg6//y0VUyw2idG0m\n"
+                               "DQ8UfGUz1JDUi7TMDsTv2nGIdyQBPDd/1Npdd9JKrrIARI4tZDubNHaRTdDbeKW4\n"
+                               "v86RIQLPwYQz8X4DswIDAQAB\n"
+                               "-----END PUBLIC KEY-----\n";
+
+static enum err
+read_key(const char *bytes, enum jws_algorithm algorithm, enum jws_use use, struct jws_key *k,
+         struct errbuf *eb)
+{
+    char file[] = "freshet-key.XXXXXX";
+    int fd = mkstemp(file);
+    enum err err;
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, bytes, strlen(bytes)), strlen(bytes));
+    close(fd);
+    err = jws_key_read(k, file, algorithm, use, eb);
+    unlink(file);
+    return err;
+}
+
+static void
+a_key_is_what_its_algorithm_needs_or_refused(void **state)
+{
+    static const struct {
+        const char *bytes, *why; /* NULL: accepted */
+        enum jws_algorithm algorithm;
+        enum jws_use use;
+    } rows[] = {
+        {secret, NULL, JWS_HS256, JWS_VERIFY},
+        {secret, NULL, JWS_HS256, JWS_SIGN},
+        {"too short", "at least 32 bytes", JWS_HS256, JWS_VERIFY},
+        {"", "at least 32 bytes", JWS_HS256, JWS_VERIFY},
+        {rsa_public, "is the algorithm right", JWS_HS256, JWS_VERIFY},
+        {rsa_public, NULL, JWS_RS256, JWS_VERIFY},
+        {ec_public, NULL, JWS_ES256, JWS_VERIFY},
+        {rsa_private, NULL, JWS_RS256, JWS_SIGN},
+        {ec_private, NULL, JWS_ES256, JWS_SIGN},
+        {ec_public, "RSA with at least", JWS_RS256, JWS_VERIFY},
+        {rsa_public, "P-256", JWS_ES256, JWS_VERIFY},
+        {rsa_1024, "2,048 bits", JWS_RS256, JWS_VERIFY},
+        {rsa_private, "private key", JWS_RS256, JWS_VERIFY},
+        {ec_private, "private key", JWS_ES256, JWS_VERIFY},
+        {secret, "no PEM public key", JWS_RS256, JWS_VERIFY},
+        {ec_public, "needs a PEM private key", JWS_ES256, JWS_SIGN},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct errbuf eb = {""};
+        struct jws_key k;
+        enum err err = read_key(rows[i].bytes, rows[i].algorithm, rows[i].use, &k, &eb);
+
+        if (!rows[i].why != (err == ERR_OK) || (err != ERR_OK && !strstr(eb.text, rows[i].why)))
+            fail_msg("row %zu: %d %s", i, err, eb.text);
+        assert_true((k.bytes != NULL) == (err == ERR_OK));
+        jws_key_finish(&k);
+    }
+}
+
+static void
+the_line_end_of_a_secret_does_not_count(void **state)
+{
+    struct jws_key a, b, c;
+    char line[100];
+
+    (void)state;
+    assert_int_equal(read_key(secret, JWS_HS256, JWS_VERIFY, &a, NULL), ERR_OK);
+    snprintf(line, sizeof line, "%s\n", secret);
+    assert_int_equal(read_key(line, JWS_HS256, JWS_VERIFY, &b, NULL), ERR_OK);
+    snprintf(line, sizeof line, "%s\r\n", secret);
+    assert_int_equal(read_key(line, JWS_HS256, JWS_VERIFY, &c, NULL), ERR_OK);
+    assert_int_equal(a.n, strlen(secret));
+    assert_string_equal(a.bytes, b.bytes);
+    assert_string_equal(a.bytes, c.bytes);
+    jws_key_finish(&a);
+    jws_key_finish(&b);
+    jws_key_finish(&c);
+    assert_int_equal(jws_key_read(&a, "/nonexistent/key", JWS_HS256, JWS_VERIFY, NULL), ERR_IO);
+}
+
+static void
+what_is_signed_is_verified(void **state)
+{
+    static const struct {
+        const char *private, *public;
+        enum jws_algorithm algorithm;
+    } rows[] = {
+        {secret, secret, JWS_HS256},
+        {rsa_private, rsa_public, JWS_RS256},
+        {ec_private, ec_public, JWS_ES256},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct json_object *payload, *header, *sub;
+        struct jws_key sign, verify;
+        struct errbuf eb = {""};
+        struct buf token;
+
+        assert_int_equal(read_key(rows[i].private, rows[i].algorithm, JWS_SIGN, &sign, &eb), 0);
+        assert_int_equal(read_key(rows[i].public, rows[i].algorithm, JWS_VERIFY, &verify, &eb), 0);
+        buf_init(&token, JWS_TOKEN_MAX);
+        assert_int_equal(jws_sign(&sign, "{\"sub\":\"42\"}", &token, &eb), ERR_OK);
+        assert_int_equal(jws_verify(&verify, buf_view(&token), &payload, &eb), ERR_OK);
+        assert_true(json_object_object_get_ex(payload, "sub", &sub));
+        assert_string_equal(json_object_get_string(sub), "42");
+        json_object_put(payload);
+        assert_int_equal(jws_look(buf_view(&token), &header, &payload, &eb), ERR_OK);
+        json_object_put(header);
+        json_object_put(payload);
+        buf_finish(&token);
+        jws_key_finish(&sign);
+        jws_key_finish(&verify);
+    }
+}
+
+/* ---- grants ---- */
+
+static struct grants
+grants_of(const char *s)
+{
+    struct grants g;
+
+    grants_init(&g);
+    assert_int_equal(grants_parse(&g, text_of(s), NULL), ERR_OK);
+    return g;
+}
+
+static void
+two_grants_meet_in_what_both_allow(void **state)
+{
+    static const struct {
+        const char *a, *b, *both;
+    } rows[] = {
+        {"*", "*", "*"},
+        {"*", "a b*", "a b*"},
+        {"", "*", ""},
+        {"a", "a", "a"},
+        {"a", "b", ""},
+        {"a*", "ab*", "ab*"},
+        {"a b", "b c", "b"},
+        {"news/* chat", "news/sport c*", "news/sport chat"},
+        {"a%20b", "a*", "a%20b"},
+        {"a%25", "*", "a%25"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        for (int turned = 0; turned < 2; turned++) {
+            struct grants a = grants_of(turned ? rows[i].b : rows[i].a);
+            struct grants b = grants_of(turned ? rows[i].a : rows[i].b), both;
+            struct buf text;
+
+            grants_init(&both);
+            buf_init(&text, 1000);
+            assert_int_equal(grants_meet(&a, &b, &both), ERR_OK);
+            grants_print(&both, &text);
+            if (!text_equal(buf_view(&text), text_of(rows[i].both)))
+                fail_msg("row %zu: \"%.*s\"", i, (int)text.length, buf_view(&text).p);
+            buf_finish(&text);
+            grants_finish(&a);
+            grants_finish(&b);
+            grants_finish(&both);
+        }
+    }
+}
+
+/* ---- origins ---- */
+
+static void
+only_exact_origins_may_be_listed(void **state)
+{
+    static const char *const bad[] = {"*",
+                                      "",
+                                      "https://",
+                                      "https://a.example/",
+                                      "https://A.example",
+                                      "a.example",
+                                      "null",
+                                      "file://x",
+                                      "https://a.example,",
+                                      "https://a.example;https://b.example"};
+    const char *list = "https://a.example, http://[::1]:8080,http://b.example:81";
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(bad); i++)
+        if (cors_check_list(bad[i], NULL) != ERR_INVALID)
+            fail_msg("\"%s\"", bad[i]);
+    assert_int_equal(cors_check_list(NULL, NULL), ERR_OK);
+    assert_int_equal(cors_check_list(list, NULL), ERR_OK);
+    assert_true(cors_listed(list, TEXT_LIT("https://a.example")));
+    assert_true(cors_listed(list, TEXT_LIT("http://[::1]:8080")));
+    assert_true(cors_listed(list, TEXT_LIT("http://b.example:81")));
+    assert_false(cors_listed(list, TEXT_LIT("http://a.example")));
+    assert_false(cors_listed(list, TEXT_LIT("https://a.exampl")));
+    assert_false(cors_listed(list, TEXT_LIT("http://b.example")));
+    assert_false(cors_listed(list, TEXT_NONE));
+    assert_false(cors_listed(NULL, TEXT_LIT("https://a.example")));
+}
+
+/* ---- addresses ---- */
+
+static void
+streams_are_counted_by_address(void **state)
+{
+    struct addresses t;
+    struct address *a, *b, *c;
+
+    (void)state;
+    addresses_init(&t);
+    a = addresses_begin(&t, TEXT_LIT("192.0.2.1"), 2);
+    b = addresses_begin(&t, TEXT_LIT("::ffff:192.0.2.1"), 2);
+    assert_non_null(a);
+    assert_ptr_equal(a, b);
+    assert_null(addresses_begin(&t, TEXT_LIT("192.0.2.1"), 2));
+    c = addresses_begin(&t, TEXT_LIT("192.0.2.2"), 2);
+    assert_non_null(c);
+    addresses_end(&t, a);
+    assert_non_null(addresses_begin(&t, TEXT_LIT("192.0.2.1"), 2));
+    addresses_end(&t, a);
+    addresses_end(&t, b);
+    addresses_end(&t, c);
+    assert_null(t.all); /* nothing is kept of who is gone */
+    /* One customer has a whole /64. */
+    a = addresses_begin(&t, TEXT_LIT("2001:db8:1:2::1"), 1);
+    assert_null(addresses_begin(&t, TEXT_LIT("2001:db8:1:2:ffff::9"), 1));
+    b = addresses_begin(&t, TEXT_LIT("2001:db8:1:3::1"), 1);
+    assert_non_null(b);
+    /* A web server may pass what it likes; without an address all are one. */
+    c = addresses_begin(&t, TEXT_LIT("unix:"), 1);
+    assert_null(addresses_begin(&t, TEXT_LIT("unix:"), 1));
+    addresses_end(&t, a);
+    addresses_end(&t, b);
+    addresses_end(&t, c);
+    a = addresses_begin(&t, TEXT_NONE, 1);
+    assert_null(addresses_begin(&t, TEXT_NONE, 1));
+    addresses_end(&t, a);
+    addresses_finish(&t);
+}
+
+static void
+publishes_are_limited_to_a_rate(void **state)
+{
+    struct text who = TEXT_LIT("192.0.2.1");
+    struct addresses t;
+    int taken = 0;
+
+    (void)state;
+    addresses_init(&t);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(addresses_publish(&t, who, 5, 1000000), 0);
+    assert_int_equal(addresses_publish(&t, who, 5, 1000000), 1);
+    assert_int_equal(addresses_publish(&t, TEXT_LIT("192.0.2.2"), 5, 1000000), 0);
+    assert_int_equal(addresses_publish(&t, who, 5, 1000199), 1);
+    assert_int_equal(addresses_publish(&t, who, 5, 1000200), 0);
+    assert_int_equal(addresses_publish(&t, who, 5, 1000201), 1);
+    for (int ms = 0; ms < 10000; ms++) /* asking without end gains nothing */
+        taken += addresses_publish(&t, who, 5, 1001000 + ms) == 0;
+    assert_in_range(taken, 50, 55);
+    addresses_trim(&t, 1011500);
+    assert_non_null(t.all);
+    addresses_trim(&t, 1012000);
+    assert_null(t.all);
+    addresses_finish(&t);
+}
+
+static void
+the_table_of_addresses_is_bounded(void **state)
+{
+    struct addresses t;
+    char name[32];
+
+    (void)state;
+    addresses_init(&t);
+    for (int i = 0; i < 3 * ADDRESSES_IDLE_MAX; i++) {
+        snprintf(name, sizeof name, "10.%d.%d.%d", i >> 16, i >> 8 & 255, i & 255);
+        assert_int_equal(addresses_publish(&t, text_of(name), 1, 5000), 0);
+        assert_true(t.n_idle <= ADDRESSES_IDLE_MAX);
+    }
+    assert_int_equal(addresses_publish(&t, text_of(name), 1, 5000), 1); /* the newest are kept */
+    addresses_finish(&t);
+}
+
+static void
+without_memory_an_address_has_its_share(void **state)
+{
+    struct addresses t;
+    struct address *a = NULL;
+
+    (void)state;
+    addresses_init(&t);
+    for (long n = 1; !a; n++) {
+        mem_fail_at(n);
+        a = addresses_begin(&t, TEXT_LIT("192.0.2.1"), 1);
+        mem_fail_at(0);
+        assert_true(a || (!t.all && t.n_idle == 0));
+    }
+    addresses_end(&t, a);
+    addresses_finish(&t);
+}
+
+/* ---- deadlines ---- */
+
+static void
+the_soonest_deadline_comes_first(void **state)
+{
+    enum { N = 500 };
+    static struct deadline all[N];
+    struct deadlines heap = {0};
+    unsigned seed = 4711;
+
+    (void)state;
+    for (int step = 0; step < 20000; step++) {
+        struct deadline *d = &all[rand_r(&seed) % N];
+        int64_t soonest = DEADLINE_NEVER;
+
+        if (d->place)
+            deadlines_remove(&heap, d);
+        else
+            assert_int_equal(deadlines_add(&heap, d, rand_r(&seed) % 1000), ERR_OK);
+        for (int i = 0; step % 50 == 0 && i < N; i++)
+            if (all[i].place && all[i].at_ms < soonest)
+                soonest = all[i].at_ms;
+        if (step % 50 == 0 && heap.n > 0)
+            assert_int_equal(deadlines_first(&heap)->at_ms, soonest);
+    }
+    for (int64_t last = 0; heap.n > 0;) {
+        struct deadline *d = deadlines_first(&heap);
+
+        assert_true(d->at_ms >= last);
+        last = d->at_ms;
+        deadlines_remove(&heap, d);
+        deadlines_remove(&heap, d); /* no longer in it: nothing happens */
+    }
+    deadlines_finish(&heap);
+    mem_fail_at(1);
+    assert_int_equal(deadlines_add(&heap, &all[0], 1), ERR_NOMEM);
+    mem_fail_at(0);
+    assert_null(deadlines_first(&heap));
+    deadlines_finish(&heap);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(base64_has_one_meaning_or_none),
+        cmocka_unit_test(a_key_is_what_its_algorithm_needs_or_refused),
+        cmocka_unit_test(the_line_end_of_a_secret_does_not_count),
+        cmocka_unit_test(what_is_signed_is_verified),
+        cmocka_unit_test(two_grants_meet_in_what_both_allow),
+        cmocka_unit_test(only_exact_origins_may_be_listed),
+        cmocka_unit_test(streams_are_counted_by_address),
+        cmocka_unit_test(publishes_are_limited_to_a_rate),
+        cmocka_unit_test(the_table_of_addresses_is_bounded),
+        cmocka_unit_test(without_memory_an_address_has_its_share),
+        cmocka_unit_test(the_soonest_deadline_comes_first),
+    };
+
+    return cmocka_run_group_tests_name("token", tests, NULL, NULL);
+}
