@@ -45,6 +45,8 @@ parse_tree(struct body *b, struct text s, struct json_object **tree, struct errb
     err = json_check(s, &facts, eb);
     if (err != ERR_OK)
         return err;
+    if (facts.first != '{' && facts.first != '[')
+        return err_set(eb, ERR_INVALID, "not a JSON object");
     if (facts.wide)
         return err_set(eb, ERR_INVALID,
                        "an integer of more than 18 digits would be changed; send it "
@@ -60,7 +62,7 @@ parse_tree(struct body *b, struct text s, struct json_object **tree, struct errb
     *tree = json_tokener_parse_ex(tokener, s.p, (int)s.n);
     json_tokener_free(tokener);
     if (!*tree)
-        return facts.first == 'n' ? err_set(eb, ERR_INVALID, "not a JSON object") : no_memory(eb);
+        return no_memory(eb);
     b->trees[b->n_trees++] = *tree;
     return ERR_OK;
 }
@@ -96,7 +98,7 @@ static bool
 is_blank(struct text line)
 {
     for (size_t i = 0; i < line.n; i++)
-        if (!strchr(" \t\r", line.p[i]))
+        if (!memchr(" \t\r", line.p[i], 3))
             return false;
     return true;
 }
