@@ -89,6 +89,8 @@ async function survive(world, disturb) {
         await everyone(flow.written());
     } catch (error) {
         throw new Error(`${error.message}; of ${flow.written()} rows: ${state()}`);
+    } finally {
+        await flow.end();
     }
 
     const ids = world.db.ids('flow');

@@ -38,6 +38,18 @@ function residentKb(pid) {
     return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
 }
 
+/** Bytes in temporary files that a process holds open. */
+function spooledBytes(pid) {
+    return readdirSync(`/proc/${pid}/fd`).reduce((sum, fd) => {
+        try {
+            const name = `/proc/${pid}/fd/${fd}`;
+            return readlinkSync(name).endsWith('(deleted)') ? sum + statSync(name).size : sum;
+        } catch {
+            return sum;
+        }
+    }, 0);
+}
+
 describe('every way to start the responder', { concurrency: 3 }, () => {
     const ways = [
         ['nginx', 'unix'], ['nginx', 'tcp'], ['nginx', 'spawn-fcgi'], ['nginx', 'activation'],
@@ -177,6 +189,7 @@ describe('the responder as a process', { concurrency: 3 }, () => {
                 await eager.take(rows, 30_000);
                 assert.ok(lazy.events.length < rows / 2, 'it did hold back');
                 const grown = processes.map((pid, i) => residentKb(pid) - before[i]);
+                const spooled = world.server.pids().map(spooledBytes);
                 lazy.response.resume();
                 await lazy.take(rows, 30_000);
                 assert.deepEqual(lazy.events.map((event) => event.id), eager.events.map((event) => event.id));
@@ -184,6 +197,8 @@ describe('the responder as a process', { concurrency: 3 }, () => {
                     `${server} by ${grown.slice(1).join(' + ')} KB`);
                 // The responder keeps a window of 32 MB and pages of 32 MB; the web server keeps buffers.
                 assert.ok(grown[0] < 96 * 1024, `the responder grew by ${grown[0]} KB`);
+                for (const bytes of spooled)
+                    assert.ok(bytes < 8 * 1024 * 1024, `${server} has put ${bytes} bytes into files`);
                 for (const kb of grown.slice(1))
                     assert.ok(kb < 16 * 1024, `${server} grew by ${kb} KB`);
             });

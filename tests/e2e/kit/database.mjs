@@ -101,9 +101,10 @@ class Shell {
         };
     }
 
+    /** Waits until all that was given to it is done; may be called again. */
     async close() {
-        const gone = once(this.child, 'exit');
         this.child.stdin.end();
-        await gone;
+        if (this.child.exitCode === null)
+            await once(this.child, 'exit');
     }
 }
