@@ -213,7 +213,7 @@ run_job(struct reader *r, struct reader_job *job)
         job->err = store_marks(r->store, &job->marks, &eb);
     if (finished && job->err == ERR_OK && job->kind == JOB_EARLIEST)
         job->position = job->marks.oldest - 1;
-    if (job->err != ERR_OK)
+    if (job->err != ERR_OK && !r->failing) /* else it is known, and clients come back for ever */
         log_line(LOG_ERROR, "reading the table for a client: %s", eb.text);
     return finished;
 }

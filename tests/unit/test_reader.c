@@ -556,6 +556,7 @@ an_error_is_logged_once_until_it_has_passed(void **state)
     await_tail(w, 5);
     look_often(w);
     assert_int_equal(count_in_log(w, "following the table: "), 1);
+    assert_int_equal(count_in_log(w, "reading the table for a client"), 0); /* it is known */
     assert_int_equal(count_in_log(w, "following the table works again"), 1);
 }
 
