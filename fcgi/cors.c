@@ -90,43 +90,54 @@ cors_preflight(const char *list, const struct request *r, struct buf *out)
                     "Access-Control-Max-Age: " PREFLIGHT_MAX_AGE "\r\n");
 }
 
-/* Browsers leave the standard port out of an Origin; a Host may have it. */
-static struct text
-without_port(struct text host, const char *port)
+/* "host:port" in its two parts; the port is TEXT_NONE when there is none. */
+static void
+split_host(struct text s, struct text *host, struct text *port)
 {
-    size_t n = strlen(port);
+    size_t i = s.n;
 
-    if (host.n > n && memcmp(host.p + host.n - n, port, n) == 0)
-        host.n -= n;
-    return host;
+    while (i > 0 && s.p[i - 1] >= '0' && s.p[i - 1] <= '9')
+        i--;
+    *host = s;
+    *port = TEXT_NONE;
+    if (i > 1 && i < s.n && s.p[i - 1] == ':') {
+        *host = (struct text){s.p, i - 1};
+        *port = (struct text){s.p + i, s.n - i};
+    }
 }
 
-/* The page's host is the one it writes to. The scheme is not known for sure, since TLS may end
- * before the web server; but what came by TLS does not come from a page without. */
+/* The page's host and port are those that it writes to. Browsers leave the scheme's own port out of
+ * an Origin. Where the web server passes a Host without port (Debian's nginx always does), the port
+ * is the one it listens on. What came by TLS does not come from a page without. */
 static bool
 is_same_origin(const struct request *r)
 {
     bool tls = text_starts(r->origin, TEXT_LIT("https://"));
-    struct text site = r->origin, host = r->host;
     size_t scheme = tls ? strlen("https://") : strlen("http://");
+    struct text usual = tls ? TEXT_LIT("443") : TEXT_LIT("80");
+    struct text host, port, site, site_port;
 
     if (!tls && !text_starts(r->origin, TEXT_LIT("http://")))
         return false;
     if (!tls && text_equal(r->scheme, TEXT_LIT("https")))
         return false;
-    site = (struct text){site.p + scheme, site.n - scheme};
-    host = without_port(host, tls ? ":443" : ":80");
-    return site.n > 0 && site.n == host.n && strncasecmp(site.p, host.p, site.n) == 0;
+    split_host((struct text){r->origin.p + scheme, r->origin.n - scheme}, &site, &site_port);
+    split_host(r->host, &host, &port);
+    if (!port.p)
+        port = r->port.p ? r->port : usual;
+    if (!site_port.p)
+        site_port = usual;
+    return site.n > 0 && site.n == host.n && strncasecmp(site.p, host.p, site.n) == 0 &&
+           text_equal(port, site_port);
 }
 
+/* Where the browser itself says how the two relate, no comparison is better. */
 bool
 cors_may_write(const char *list, const struct request *r)
 {
-    bool same_site = !r->fetch_site.p || text_equal(r->fetch_site, TEXT_LIT("same-origin"));
-
-    if (r->origin.p)
-        return cors_listed(list, r->origin) || (same_site && is_same_origin(r));
+    if (cors_listed(list, r->origin))
+        return true;
     if (r->fetch_site.p)
-        return same_site;
-    return !r->cookie.p;
+        return text_equal(r->fetch_site, TEXT_LIT("same-origin"));
+    return r->origin.p ? is_same_origin(r) : !r->cookie.p;
 }

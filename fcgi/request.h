@@ -29,6 +29,7 @@
     ROW(fetch_site, "HTTP_SEC_FETCH_SITE")                                                         \
     ROW(preflight, "HTTP_ACCESS_CONTROL_REQUEST_METHOD")                                           \
     ROW(host, "HTTP_HOST")                                                                         \
+    ROW(port, "SERVER_PORT")                                                                       \
     ROW(scheme, "REQUEST_SCHEME")                                                                  \
     ROW(address, "FRESHET_ADDRESS")                                                                \
     ROW(remote, "REMOTE_ADDR")

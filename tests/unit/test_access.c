@@ -52,7 +52,7 @@ struct row {
     enum mutation mutation;
     const char *header; /* NULL: the usual one */
     const char *topics, *publish;
-    const char *origin, *site, *host, *scheme;
+    const char *origin, *site, *host, *scheme, *port;
 };
 
 #define GOOD "{\"exp\":1700000060,\"freshet\":{\"read\":[\"news/*\"],\"write\":[\"chat\"]}}"
@@ -198,6 +198,18 @@ static const struct row table[] = {
         .scheme = "http"),
     ROW(403, NULL, HS, "POST", COOKIE, .origin = "https://here.example", .host = "here.example",
         .site = "cross-site"),
+    ROW(0, "", HS, "POST", COOKIE, .origin = "http://here.example:81", .host = "here.example",
+        .port = "81"),
+    ROW(0, "", HS, "POST", COOKIE, .origin = "http://here.example:81", .host = "here.example:81",
+        .port = "80"),
+    ROW(403, NULL, HS, "POST", COOKIE, .origin = "http://here.example", .host = "here.example",
+        .port = "81"),
+    ROW(403, NULL, HS, "POST", COOKIE, .origin = "http://here.example:82", .host = "here.example",
+        .port = "81"),
+    ROW(0, "", HS, "POST", COOKIE, .origin = "https://here.example", .host = "inside:81",
+        .site = "same-origin"),
+    ROW(0, "", HS, "POST", COOKIE, .origin = "http://[::1]:81", .host = "[::1]", .port = "81"),
+    ROW(403, NULL, HS, "POST", COOKIE, .origin = "http://[::1]:81", .host = "[::2]:81"),
     ROW(403, NULL, HS, "POST", COOKIE, .origin = "https://", .host = ""),
     ROW(0, "", HS, "POST", COOKIE, .site = "same-origin"),
     ROW(403, NULL, HS, "POST", COOKIE, .site = "same-site"),
@@ -317,6 +329,7 @@ fill_request(const struct row *row, const char *token, char *room, size_t size, 
         .fetch_site = text_of(row->site),
         .host = text_of(row->host),
         .scheme = text_of(row->scheme),
+        .port = text_of(row->port),
         .authorizations = row->via == TWICE ? 2 : row->via == BEARER || row->via == LOWER_CASE,
     };
     switch (row->via) {

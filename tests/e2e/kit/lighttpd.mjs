@@ -1,5 +1,5 @@
 // lighttpd with the configuration files of lighttpd/, in a directory of its own.
-import { chmodSync, mkdirSync, readFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { configure } from './config.mjs';
 import { program, root, tool } from './env.mjs';
@@ -9,7 +9,7 @@ import { childrenOf, Process } from './process.mjs';
 export class Lighttpd {
     /**
      * place: { dir, db, socket, web, tls, options }; variant: "minimal", "bin-path", "cgi" or
-     * "production". With bin-path and cgi lighttpd starts the responder, with place.options.
+     * "production", the last with place.users (lines of htpasswd) as the logins of auth.conf. With bin-path and cgi lighttpd starts the responder, with place.options.
      */
     static async open(place, variant) {
         const lighttpd = new Lighttpd();
@@ -51,6 +51,13 @@ export class Lighttpd {
                 ['/etc/ssl/certs/freshet.pem', place.tls.certificate],
                 ['/etc/ssl/private/freshet.key', place.tls.key],
                 ['/var/log/lighttpd/', `${lighttpd.dir}/`]);
+        }
+        if (place.users) {
+            const users = join(lighttpd.dir, 'users');
+            writeFileSync(users, place.users);
+            configure('lighttpd/auth.conf', join(lighttpd.dir, 'freshet-auth.conf'), [
+                ['/etc/lighttpd/freshet.users', users], ...this.backend(place)]);
+            exchanges.push(['#include "freshet-auth.conf"', 'include "freshet-auth.conf"']);
         }
         configure(`lighttpd/${variant}.conf`, lighttpd.conf, exchanges);
         await lighttpd.start();

@@ -8,7 +8,10 @@ import { childrenOf, Process, run } from './process.mjs';
 import { until } from './wait.mjs';
 
 export class Nginx {
-    /** place: { dir, socket, web, tls, auth }; variant: "minimal" or "production". */
+    /**
+     * place: { dir, socket, web, tls, auth, parameters }; variant: "minimal", with further FastCGI
+     * parameters, or "production".
+     */
     static async open(place, variant) {
         const nginx = new Nginx();
         nginx.dir = join(place.dir, 'nginx');
@@ -56,7 +59,10 @@ export class Nginx {
                 ['http://127.0.0.1:9000/', place.auth ?? 'http://127.0.0.1:9/'],
             ]);
         } else {
-            configure('nginx/minimal.conf', site, common);
+            const parameters = Object.entries(place.parameters ?? {})
+                .map(([name, value]) => `\n        fastcgi_param ${name} ${value};`).join('');
+            configure('nginx/minimal.conf', site,
+                [...common, ['include fastcgi_params;', `include fastcgi_params;${parameters}`]]);
         }
         await nginx.start();
         return nginx;

@@ -1,0 +1,387 @@
+// Who may read and write what, end to end: a table of requests through nginx with the status of each,
+// and the stories behind it: streams that end with their token, a new key, logins, other origins,
+// limits per address.
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { curl } from './kit/curl.mjs';
+import { makeKeys, makeToken, tamper } from './kit/token.mjs';
+import { until } from './kit/wait.mjs';
+import { World } from './kit/world.mjs';
+
+const keys = makeKeys();
+const now = () => Math.floor(Date.now() / 1000);
+const grants = { freshet: { read: ['news/*', 'own'], write: ['chat'] } };
+const good = (more = {}) => makeToken(keys.secret, { exp: now() + 600, ...grants, ...more });
+const APP = 'https://app.example';
+
+/* The test says what a web server would say: by headers that nginx turns into parameters. */
+const parameters = {
+    FRESHET_TOPICS: '$http_x_topics if_not_empty',
+    FRESHET_PUBLISH: '$http_x_publish if_not_empty',
+    FRESHET_ADDRESS: '$http_x_address if_not_empty',
+};
+
+const dir = mkdtempSync(join(tmpdir(), 'freshet-keys-'));
+process.on('exit', () => rmSync(dir, { recursive: true, force: true }));
+
+/** A world whose responder verifies tokens of one kind; world.keyFile is where its key is. */
+async function openWorld(name, key, algorithm, options = []) {
+    const file = join(dir, name);
+    writeFileSync(file, key);
+    const world = await World.open({
+        parameters,
+        prepare: (db) => ['news/a', 'own', 'chat', 'secret'].forEach((topic) => db.publish({ topic, data: topic })),
+        options: ['--token-key', file, '--token-algorithm', algorithm, ...options],
+    });
+    world.keyFile = file;
+    return world;
+}
+
+const bearer = (token) => ['-H', `Authorization: Bearer ${token}`];
+const cookie = (token) => ['-H', `Cookie: theme=dark; login=${token}`];
+const header = (name, value) => ['-H', `${name}: ${value}`];
+const event = (topic) => JSON.stringify({ topic, data: 'x' });
+const post = (topic = 'chat') => ['-H', 'Content-Type: application/json', '-d', event(topic)];
+
+/* What is asked, of whom, and the status. A function, because tokens are made when they are used. */
+const table = () => [
+    // HS256
+    ['no token', 'hs', [], 401],
+    ['no token, HEAD', 'hs', ['-I'], 401],
+    ['a good token', 'hs', bearer(good()), 200],
+    ['a good token, scheme in lower case', 'hs', header('Authorization', `bearer ${good()}`), 200],
+    ['a good token in the cookie', 'hs', cookie(good()), 200],
+    ['the cookie of another name', 'hs', header('Cookie', `token=${good()}`), 401],
+    ['two cookies', 'hs', header('Cookie', `login=${good()}; login=${good()}`), 401],
+    ['a token in the query', 'hs', [], 401, `?access_token=${good()}&token=${good()}&authorization=${good()}`],
+    ['two Authorization headers: nginx refuses them itself', 'hs', [...bearer(good()), ...bearer(good())], 400],
+    ['Basic is no token', 'hs', ['-u', 'user:password'], 401],
+    ['a topic that is granted', 'hs', bearer(good()), 200, '?topic=news/a'],
+    ['a pattern wider than the grant', 'hs', bearer(good()), 200, '?topic=*'],
+    ['a topic that is not granted', 'hs', bearer(good()), 403, '?topic=secret'],
+    ['one of two topics is not granted', 'hs', bearer(good()), 403, '?topic=own&topic=secret'],
+    ['a token that grants nothing', 'hs', bearer(makeToken(keys.secret, { sub: '42' })), 403],
+    ['the web server vouches instead', 'hs', header('X-Topics', 'own'), 200],
+    ['the web server vouches for something else', 'hs', header('X-Topics', 'own'), 403, '?topic=news/a'],
+    ['both vouch', 'hs', [...bearer(good()), ...header('X-Topics', 'own secret')], 200, '?topic=own'],
+    ['both vouch, only the web server for this', 'hs', [...bearer(good()), ...header('X-Topics', 'own secret')], 403, '?topic=secret'],
+    ['both vouch, only the token for this', 'hs', [...bearer(good()), ...header('X-Topics', 'own secret')], 403, '?topic=news/a'],
+    ['a bad token where the web server vouches', 'hs', [...bearer('x.y.z'), ...header('X-Topics', '*')], 401],
+    ['a forged parameter', 'hs', [...header('FRESHET_TOPICS', '*'), ...header('FRESHET-TOPICS', '*')], 401],
+    // time, audience, issuer
+    ['expired', 'hs', bearer(good({ exp: now() - 1 })), 401],
+    ['expired long ago, by cookie', 'hs', cookie(good({ exp: 1 })), 401],
+    ['not valid yet', 'hs', bearer(good({ nbf: now() + 60 })), 401],
+    ['exp is a text', 'hs', bearer(good({ exp: `${now() + 60}` })), 401],
+    ['for another audience', 'hs', bearer(good({ aud: 'billing' })), 401],
+    ['for us', 'strict', bearer(good({ aud: ['billing', 'events'], iss: 'login' })), 200],
+    ['for nobody in particular', 'strict', bearer(good({ iss: 'login' })), 401],
+    ['for somebody else', 'strict', bearer(good({ aud: 'billing', iss: 'login' })), 401],
+    ['from somebody else', 'strict', bearer(good({ aud: 'events', iss: 'evil' })), 401],
+    ['from nobody', 'strict', bearer(good({ aud: 'events' })), 401],
+    ['expired within the leeway', 'strict', bearer(good({ aud: 'events', iss: 'login', exp: now() - 5 })), 200],
+    ['expired beyond the leeway', 'strict', bearer(good({ aud: 'events', iss: 'login', exp: now() - 60 })), 401],
+    // attacks
+    ['alg none', 'hs', bearer(makeToken('', grants, { alg: 'none' })), 401],
+    ['alg none over a signature', 'hs', bearer(tamper(good(), { header: { alg: 'none' } })), 401],
+    ['alg None', 'hs', bearer(`${tamper(good(), { header: { alg: 'None' } })}`), 401],
+    ['no alg', 'hs', bearer(makeToken(keys.secret, grants, { header: { alg: undefined } })), 401],
+    ['another HMAC than configured', 'hs', bearer(makeToken(keys.secret, grants, { alg: 'HS512' })), 401],
+    ['another secret', 'hs', bearer(makeToken('another secret that is long enough', grants)), 401],
+    ['an empty secret', 'hs', bearer(makeToken('', grants)), 401],
+    ['other claims under the signature', 'hs', bearer(tamper(good(), { claims: { freshet: { read: ['*'] } } })), 401],
+    ['kid is not looked at', 'hs', bearer(makeToken(keys.secret, grants, { header: { kid: '../../../dev/null' } })), 200],
+    ['kid does not choose a key', 'hs', bearer(makeToken('', grants, { header: { kid: '/dev/null' } })), 401],
+    ['jwk does not bring a key', 'rs', bearer(makeToken(makeKeys().rsa.private, grants, { alg: 'RS256', header: { jwk: { kty: 'RSA' } } })), 401],
+    ['jku does not bring a key', 'rs', bearer(makeToken(makeKeys().rsa.private, grants, { alg: 'RS256', header: { jku: 'http://127.0.0.1:9/' } })), 401],
+    ['crit', 'hs', bearer(makeToken(keys.secret, grants, { header: { crit: ['b64'], b64: false } })), 401],
+    ['garbage', 'hs', bearer('%00{}..'), 401],
+    ['nothing', 'hs', bearer(''), 401],
+    ['two parts', 'hs', bearer(good().split('.').slice(0, 2).join('.')), 401],
+    ['four parts', 'hs', bearer(`${good()}.AAAA`), 401],
+    ['longer than what is looked at', 'hs', cookie('A'.repeat(4000)), 401],
+    ['longer than what nginx takes', 'hs', bearer('A'.repeat(9000)), 400],
+    // public keys
+    ['RS256', 'rs', bearer(makeToken(keys.rsa.private, grants, { alg: 'RS256' })), 200],
+    ['ES256', 'es', bearer(makeToken(keys.ec.private, grants, { alg: 'ES256' })), 200],
+    ['the RSA public key as an HMAC secret', 'rs', bearer(makeToken(keys.rsa.public, grants)), 401],
+    ['the same without its last line end', 'rs', bearer(makeToken(keys.rsa.public.trim(), grants)), 401],
+    ['the EC public key as an HMAC secret', 'es', bearer(makeToken(keys.ec.public, grants)), 401],
+    ['RS256 where ES256 is configured', 'es', bearer(makeToken(keys.rsa.private, grants, { alg: 'RS256' })), 401],
+    ['alg none where RS256 is configured', 'rs', bearer(makeToken('', grants, { alg: 'none' })), 401],
+    // publishing
+    ['POST without a token', 'hs', post(), 401],
+    ['POST, granted', 'hs', [...bearer(good()), ...post()], 201],
+    ['POST, another topic', 'hs', [...bearer(good()), ...post('secret')], 403],
+    ['POST with a token that only reads', 'hs', [...bearer(makeToken(keys.secret, { freshet: { read: ['*'] } })), ...post()], 403],
+    ['POST, the web server forbids it', 'hs', [...bearer(good()), ...header('X-Publish', 'off'), ...post()], 403],
+    ['POST, the web server vouches', 'hs', [...header('X-Publish', 'on'), ...post('secret')], 201],
+    ['POST, both vouch', 'hs', [...bearer(good()), ...header('X-Publish', 'on'), ...post('secret')], 403],
+    ['POST, alg none', 'hs', [...bearer(makeToken('', grants, { alg: 'none' })), ...post()], 401],
+    ['POST where publishing is off', 'strict', [...bearer(good({ aud: 'events', iss: 'login' })), ...post()], 405],
+    ['POST by cookie from nowhere', 'hs', [...cookie(good()), ...post()], 403],
+    ['POST by cookie from a listed origin', 'hs', [...cookie(good()), ...header('Origin', APP), ...post()], 201],
+    ['POST by cookie from another site', 'hs', [...cookie(good()), ...header('Origin', 'https://evil.example'), ...post()], 403],
+    ['POST by cookie from a sandboxed frame', 'hs', [...cookie(good()), ...header('Origin', 'null'), ...post()], 403],
+    ['POST by cookie, same origin', 'hs', [...cookie(good()), ...header('Origin', 'SELF'), ...post()], 201],
+    ['POST by cookie, same origin but cross-site', 'hs', [...cookie(good()), ...header('Origin', 'SELF'), ...header('Sec-Fetch-Site', 'cross-site'), ...post()], 403],
+    ['POST by cookie, Sec-Fetch-Site alone', 'hs', [...cookie(good()), ...header('Sec-Fetch-Site', 'same-origin'), ...post()], 201],
+    ['POST by cookie from a sister domain', 'hs', [...cookie(good()), ...header('Sec-Fetch-Site', 'same-site'), ...post()], 403],
+    ['a foreign page where the web server vouches', 'hs', [...header('X-Publish', 'on'), ...header('Origin', 'https://evil.example'), ...post()], 403],
+];
+
+describe('access through nginx', () => {
+    const worlds = {};
+
+    before(async () => {
+        const publish = ['--publish', '--token-cookie', 'login', '--cors-origin', `${APP},https://b.example`];
+        worlds.hs = await openWorld('hs', `${keys.secret}\n`, 'HS256', publish);
+        worlds.strict = await openWorld('strict', keys.secret, 'HS256',
+            ['--token-audience', 'events', '--token-issuer', 'login', '--token-leeway', '20s']);
+        worlds.rs = await openWorld('rs', keys.rsa.public, 'RS256');
+        worlds.es = await openWorld('es', keys.ec.public, 'ES256');
+    });
+    after(async () => {
+        for (const world of Object.values(worlds))
+            await world.close();
+    });
+
+    it('each request of the table gets its status', async () => {
+        const rows = table();
+        const wrong = [];
+        assert.ok(rows.length >= 60);
+        for (let i = 0; i < rows.length; i += 8) {
+            await Promise.all(rows.slice(i, i + 8).map(async ([what, name, args, status, query = '']) => {
+                const world = worlds[name];
+                const own = args.map((arg) => arg.replace('Origin: SELF', `Origin: ${world.base}`));
+                const got = await curl([...own, world.url(query)], { seconds: 1 });
+                if (got.status !== status)
+                    wrong.push(`${what}: ${got.status} instead of ${status} ${got.body.slice(0, 200)}`);
+                if (got.status === 401 && !/^Bearer realm="freshet"/.test(got.headers['www-authenticate']))
+                    wrong.push(`${what}: ${got.headers['www-authenticate']}`);
+            }));
+        }
+        assert.deepEqual(wrong, []);
+    });
+
+    it('a token shows what it grants, no more', async () => {
+        const world = worlds.hs;
+        const stream = await world.live('?since=earliest', { headers: { Authorization: `Bearer ${good()}` } });
+        world.db.publish({ topic: 'secret', data: 'hidden' });
+        world.db.publish({ topic: 'news/b', data: 'shown' });
+        await stream.until('the event', () => stream.events.some((one) => one.data === 'shown'));
+        assert.deepEqual(stream.events.map((one) => one.data), ['news/a', 'own', 'shown']);
+        stream.close();
+    });
+
+    it('a problem says why, and never how the token should have been', async () => {
+        const { body, headers } = await curl([...bearer(tamper(good(), { claims: {} })), worlds.hs.url()]);
+        assert.equal(headers['www-authenticate'], 'Bearer realm="freshet", error="invalid_token"');
+        assert.deepEqual(JSON.parse(body),
+            { type: 'about:blank', title: 'Unauthorized', status: 401, detail: "the token's signature does not match" });
+    });
+
+    it('a stream ends when its token does, and goes on with the next one', async () => {
+        const world = worlds.hs;
+        const topic = '?topic=own';
+        const end = now() + 2;
+        const stream = await world.live(topic, { headers: { Cookie: `login=${good({ exp: end })}` } });
+        const other = await world.live(topic, { headers: { Cookie: `login=${good()}` } });
+        const id = world.db.publish({ topic: 'own', data: 'before' });
+        await stream.take(1);
+        await stream.end(6000);
+        const late = Date.now() / 1000 - end;
+        assert.ok(late > -0.05 && late < 1, `ended ${late} s after exp`);
+        assert.equal(stream.error, undefined);
+        assert.equal(other.ended, undefined);
+        world.db.publish({ topic: 'own', data: 'between' });
+        const next = await world.stream(topic,
+            { headers: { Cookie: `login=${good()}`, 'Last-Event-ID': `${id}-${world.db.epoch}` } });
+        assert.deepEqual((await next.take(1)).map((one) => one.data), ['between']);
+        await until('the log line', () => world.responderLog().includes('stream end reason=expired'));
+        next.close();
+        other.close();
+    });
+
+    it('SIGHUP takes a new key; one that cannot be used leaves the old one', async () => {
+        const world = await openWorld('changing', keys.secret, 'HS256');
+        try {
+            const fresh = makeKeys().secret;
+            const status = async (key) => (await curl([...bearer(makeToken(key, grants)), '-I', world.url()])).status;
+            const said = (text, times) => until(text, () => world.responderLog().split(text).length > times);
+            assert.equal(await status(keys.secret), 200);
+            writeFileSync(world.keyFile, fresh);
+            world.responder.process.signal('SIGHUP');
+            await said('token key read again', 1);
+            assert.equal(await status(keys.secret), 401);
+            assert.equal(await status(fresh), 200);
+            writeFileSync(world.keyFile, 'short');
+            world.responder.process.signal('SIGHUP');
+            await said('the token key stays as it is', 1);
+            assert.equal(await status(fresh), 200);
+            assert.equal(await status('short'), 401);
+        } finally {
+            await world.close();
+        }
+    });
+
+    it('one event that is not granted, and nothing of the request is written', async () => {
+        const world = worlds.hs;
+        const count = () => Number(world.db.sql('SELECT count(*) FROM events'));
+        const begin = count();
+        const body = `${event('chat')}\n${event('secret')}\n`;
+        const got = await curl([...bearer(good()), '-H', 'Content-Type: application/x-ndjson', '--data-binary', body, world.url()]);
+        assert.equal(got.status, 403);
+        assert.match(JSON.parse(got.body).detail, /^event 2: topic "secret" may not be written here$/);
+        const byQuery = await curl([...bearer(good()), '-H', 'Content-Type: application/json', '-d', '{"data":"x"}', world.url('?topic=secret')]);
+        assert.equal(byQuery.status, 403);
+        assert.equal(count(), begin);
+    });
+
+    // ---- other origins
+
+    it('a listed origin may read, with credentials; another one may not', async () => {
+        const world = worlds.hs;
+        for (const [args, status] of [[cookie(good()), 200], [[], 401]]) {
+            const listed = await curl([...args, ...header('Origin', APP), world.url()], { seconds: 1 });
+            assert.equal(listed.status, status);
+            assert.equal(listed.headers['access-control-allow-origin'], APP);
+            assert.equal(listed.headers['access-control-allow-credentials'], 'true');
+            assert.match(listed.headers['access-control-expose-headers'], /Location/);
+            assert.equal(listed.headers.vary, 'Origin');
+            const other = await curl([...args, ...header('Origin', 'https://evil.example'), world.url()], { seconds: 1 });
+            assert.equal(other.headers['access-control-allow-origin'], undefined);
+            assert.equal(other.headers['access-control-allow-credentials'], undefined);
+            assert.equal(other.headers.vary, 'Origin');
+        }
+    });
+
+    it('a preflight is answered without credentials, to a listed origin only', async () => {
+        const ask = (origin) => curl(['-X', 'OPTIONS', ...header('Origin', origin),
+            ...header('Access-Control-Request-Method', 'POST'),
+            ...header('Access-Control-Request-Headers', 'authorization,last-event-id'), worlds.hs.url()]);
+        const yes = await ask('https://b.example');
+        assert.equal(yes.status, 204);
+        assert.equal(yes.headers['access-control-allow-origin'], 'https://b.example');
+        assert.match(yes.headers['access-control-allow-methods'], /GET.*POST/);
+        for (const name of ['Authorization', 'Last-Event-ID', 'Content-Type', 'Idempotency-Key'])
+            assert.match(yes.headers['access-control-allow-headers'], new RegExp(name));
+        assert.match(yes.headers['access-control-max-age'], /^\d+$/);
+        const no = await ask('https://c.example');
+        assert.equal(no.status, 204);
+        assert.equal(no.headers['access-control-allow-origin'], undefined);
+        assert.equal(no.headers['access-control-allow-methods'], undefined);
+    });
+
+    // ---- limits per address
+
+    it('an address has its share of streams; the next one is told to come back later', async () => {
+        const world = await World.open({ parameters, options: ['--streams-per-address', '2', '--busy-retry', '7s'] });
+        try {
+            const from = (address) => world.stream('', { headers: { 'X-Address': address } });
+            const first = await from('192.0.2.1');
+            await from('192.0.2.1');
+            const third = await from('192.0.2.1');
+            assert.equal(third.status, 200);
+            await third.end();
+            assert.ok(Number(third.blocks[0]?.retry ?? /retry:(\d+)/.exec(third.rest.replace(' ', ''))[1]) >= 7000);
+            const other = await from('192.0.2.2');
+            await other.signal('live');
+            first.close();
+            await until('a free place', async () => {
+                const next = await from('192.0.2.1');
+                await next.until('an answer', () => next.ended || next.signals('live').length > 0);
+                return !next.ended;
+            });
+        } finally {
+            await world.close();
+        }
+    });
+
+    it('an address publishes so often a second, and is told when to go on', async () => {
+        const world = await World.open({ parameters, options: ['--publish', '--publishes-per-second', '3'] });
+        try {
+            const send = (address) => curl([...header('X-Publish', 'on'), ...header('X-Address', address),
+                ...post(), world.url()]);
+            const all = await Promise.all(Array.from({ length: 9 }, () => send('192.0.2.1')));
+            const refused = all.filter((one) => one.status === 429);
+            assert.ok(refused.length >= 3, all.map((one) => one.status).join());
+            assert.equal(refused[0].headers['retry-after'], '1');
+            assert.match(refused[0].headers['content-type'], /problem\+json/);
+            assert.equal(world.db.ids('chat').length, 9 - refused.length);
+            assert.equal((await send('192.0.2.2')).status, 201);
+            await until('the allowance', async () => (await send('192.0.2.1')).status === 201);
+        } finally {
+            await world.close();
+        }
+    });
+});
+
+// ---- logins
+
+describe('logins by the web server', () => {
+    it('nginx/auth.conf: a cookie login decides about each stream', async () => {
+        const sessions = new Map();
+        const login = createServer((request, response) => {
+            const user = sessions.get(/session=(\w+)/.exec(request.headers.cookie)?.[1]);
+            if (request.url === '/login') {
+                sessions.set('s1', '42');
+                response.writeHead(204, { 'Set-Cookie': 'session=s1; HttpOnly; SameSite=Lax' }).end();
+            } else {
+                response.writeHead(user ? 204 : 401, user ? { 'X-Freshet-Topics': `user/${user}/* news`, 'X-Freshet-User': user } : {}).end();
+            }
+        });
+        await new Promise((resolve) => login.listen(0, '127.0.0.1', resolve));
+        const app = `http://127.0.0.1:${login.address().port}/`;
+        const world = await World.open({ variant: 'production', auth: app });
+        try {
+            const url = (query) => `${world.base}/private/events${query}`;
+            const ask = (query, ...args) => curl(['-k', ...args, url(query)], { seconds: 2 });
+            assert.equal((await ask('?topic=news')).status, 401);
+            const { headers } = await curl([`${app}login`]);
+            const session = header('Cookie', headers['set-cookie'].split(';')[0]);
+            for (const topic of ['news', 'user/42/inbox', 'user/7/inbox', 'secret'])
+                world.db.publish({ topic, data: topic });
+            const all = await ask('?since=earliest', ...session);
+            assert.equal(all.status, 200);
+            assert.deepEqual(all.body.match(/^data: [^{].*$/gm), ['data: news', 'data: user/42/inbox']);
+            assert.equal((await ask('?topic=user/7/inbox', ...session)).status, 403);
+            assert.equal((await ask('?topic=user/42/*', ...session, ...header('X-Freshet-Topics', '*'))).status, 200);
+            sessions.clear();
+            assert.equal((await ask('', ...session)).status, 401);
+        } finally {
+            await world.close();
+            login.closeAllConnections();
+            login.close();
+        }
+    });
+
+    it('lighttpd/auth.conf: who is logged in reads and publishes, the others read what is public', async () => {
+        // As htpasswd -s writes it for "password".
+        const users = 'alice:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n';
+        const world = await World.open({ server: 'lighttpd', variant: 'production', users, options: ['--publish'] });
+        try {
+            const ask = (path, ...args) => curl(['-k', ...args, `${world.base}${path}`], { seconds: 1 });
+            const alice = ['-u', 'alice:password'];
+            for (const topic of ['public/a', 'news', 'secret'])
+                world.db.publish({ topic, data: topic });
+            assert.equal((await ask('/private/events')).status, 401);
+            assert.equal((await ask('/private/events', '-u', 'alice:wrong')).status, 401);
+            const all = await ask('/private/events?since=earliest', ...alice);
+            assert.deepEqual(all.body.match(/^data: [^{].*$/gm), ['data: public/a', 'data: news', 'data: secret']);
+            const some = await ask('/events?since=earliest');
+            assert.deepEqual(some.body.match(/^data: [^{].*$/gm), ['data: public/a', 'data: news']);
+            assert.equal((await ask('/events?topic=secret')).status, 403);
+            assert.equal((await ask('/events?topic=secret', ...header('FRESHET_TOPICS', '*'))).status, 403);
+            assert.equal((await ask('/events', ...post('news'))).status, 403);
+            assert.equal((await ask('/private/events', ...alice, ...post('news'))).status, 201);
+            assert.equal((await ask('/private/events', ...alice, ...header('Origin', 'https://evil.example'), ...post('news'))).status, 403);
+        } finally {
+            await world.close();
+        }
+    });
+});
