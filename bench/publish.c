@@ -2,10 +2,10 @@
  *
  *   publish --db FILE [--rate N] [--seconds S] [--bytes B] [--topics K] [--batch N] [--start SEQ]
  *
- * data is {"seq":n,"t":ns,"pad":"…"} of B bytes; t is CLOCK_MONOTONIC when the row was handed to SQLite, and
- * each topic (t0 … tK-1, in turn) has its own seq from SEQ on. Rows that have become due since the last
- * transaction share the next one, at most --batch of them. It is an ordinary writer: plain SQL, synchronous=NORMAL.
- * Prints one JSON object with what was really done. */
+ * data is {"seq":n,"t":ns,"pad":"…"} of B bytes; t is CLOCK_MONOTONIC when the row was handed to
+ * SQLite, and each topic (t0 … tK-1, in turn) has its own seq from SEQ on. Rows that have become
+ * due since the last transaction share the next one, at most --batch of them. It is an ordinary
+ * writer: plain SQL, synchronous=NORMAL. Prints one JSON object with what was really done. */
 #include <getopt.h>
 #include <inttypes.h>
 #include <sqlite3.h>
@@ -74,7 +74,8 @@ run(sqlite3 *db, const struct plan *p)
     int64_t begin = now_ns(), total = (int64_t)(p->rate * p->seconds), done = 0, late_ns = 0;
     long commits = 0;
 
-    must(db, sqlite3_prepare_v2(db, "INSERT INTO events(topic, data) VALUES(?1, ?2)", -1, &st, NULL));
+    must(db,
+         sqlite3_prepare_v2(db, "INSERT INTO events(topic, data) VALUES(?1, ?2)", -1, &st, NULL));
     while (done < total) {
         int64_t due = (int64_t)((double)(now_ns() - begin) / 1e9 * p->rate) + 1;
         int64_t end = due < total ? due : total;
@@ -100,11 +101,12 @@ run(sqlite3 *db, const struct plan *p)
 int
 main(int argc, char **argv)
 {
-    struct plan p = {.rate = 10, .seconds = 5, .bytes = 200, .topics = 1, .batch = 1000, .start = 1};
+    struct plan p = {
+        .rate = 10, .seconds = 5, .bytes = 200, .topics = 1, .batch = 1000, .start = 1};
     static const struct option options[] = {
-        {"db", 1, NULL, 'd'},     {"rate", 1, NULL, 'r'},  {"seconds", 1, NULL, 's'},
-        {"bytes", 1, NULL, 'b'},  {"topics", 1, NULL, 't'}, {"batch", 1, NULL, 'n'},
-        {"start", 1, NULL, 'q'},  {NULL, 0, NULL, 0},
+        {"db", 1, NULL, 'd'},    {"rate", 1, NULL, 'r'},   {"seconds", 1, NULL, 's'},
+        {"bytes", 1, NULL, 'b'}, {"topics", 1, NULL, 't'}, {"batch", 1, NULL, 'n'},
+        {"start", 1, NULL, 'q'}, {NULL, 0, NULL, 0},
     };
     sqlite3 *db;
     int c;

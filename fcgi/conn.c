@@ -229,30 +229,14 @@ sent(struct conn *c, enum outlet_sent result)
     return false;
 }
 
+/* Everything goes out when the connection's turn comes, together with what is there by then. */
 static void
 send_text(struct conn *c, struct text text)
 {
-    if (outlet_pending(&c->out)) {
-        /* Only short texts come here (a reset behind a head that is stuck): keep them in order. */
-        struct buf b;
-
-        buf_init(&b, UINT32_MAX);
-        buf_append(&b, c->out.rest + c->out.rest_at, c->out.rest_n - c->out.rest_at);
-        if (c->out.bare)
-            buf_text(&b, text);
-        else
-            record_stdout(&b, c->out.request_id, text);
-        if (buf_failed(&b)) {
-            buf_finish(&b);
-            conn_drop(c, REASON_NO_MEMORY);
-            return;
-        }
-        outlet_finish(&c->out);
-        c->out.rest = b.data;
-        c->out.rest_n = (uint32_t)b.length;
-        return;
-    }
-    sent(c, outlet_text(&c->out, text));
+    if (outlet_hold(&c->out, text))
+        conn_make_ready(c);
+    else
+        conn_drop(c, REASON_NO_MEMORY);
 }
 
 /* Puts c->headers behind the Status line. */
@@ -295,20 +279,56 @@ progress(struct conn *c)
         server_list(c->server, c, &c->server->quiet);
 }
 
+/* Sends what is kept; true when all is sent. */
+static bool
+flush_rest(struct conn *c)
+{
+    uint64_t before = c->out.bytes;
+    enum outlet_sent result = outlet_flush(&c->out);
+
+    c->server->counters.bytes_sent += c->out.bytes - before;
+    if (!sent(c, result))
+        return false;
+    if (c->out.bytes > before || c->blocked)
+        progress(c);
+    return true;
+}
+
 static void
 flush_ending(struct conn *c)
 {
-    if (!c->end_sent) {
-        c->end_sent = true;
-        if (!sent(c, outlet_end(&c->out)))
-            return;
+    if (!c->end_sent && !outlet_hold_end(&c->out)) {
+        conn_drop(c, REASON_NO_MEMORY);
+        return;
     }
-    if (c->blocked)
-        set_blocked(c, false);
+    c->end_sent = true;
+    if (!flush_rest(c))
+        return;
     if (c->out.bare || shutdown(c->out.fd, SHUT_WR) < 0)
         conn_drop(c, REASON_CLIENT_GONE);
     /* Else the peer's close is awaited: closing with unread bytes would reset the connection and
      * might destroy what the peer has not read yet. */
+}
+
+/* Sends what was gathered behind what is kept; true when the socket took all. */
+static bool
+send_record(struct conn *c, struct gather *g, const struct subscriber_position *before)
+{
+    struct counters *counters = &c->server->counters;
+    uint64_t bytes_before = c->out.bytes;
+    enum outlet_sent result = outlet_gather(&c->out, g);
+
+    counters->writes++;
+    counters->writes_cut += result != OUTLET_SENT;
+    counters->bytes_sent += c->out.bytes - bytes_before;
+    if (result == OUTLET_NOTHING)
+        c->sub.at = *before;
+    else
+        counters->events_sent += c->sub.at.events - before->events;
+    if (!sent(c, result))
+        return false;
+    progress(c);
+    return true;
 }
 
 /* One record. True when another one may follow at once. */
@@ -319,25 +339,11 @@ flush_record(struct conn *c, size_t bytes_max)
     struct subscriber_position before = c->sub.at;
     struct gather g;
     enum gathered gathered;
-    enum outlet_sent result;
 
     gather_init(&g, bytes_max);
     gathered = subscriber_gather(&c->sub, &g, s->epoch);
-    if (g.bytes > 0) {
-        uint64_t bytes_before = c->out.bytes;
-
-        result = outlet_gather(&c->out, &g);
-        s->counters.writes++;
-        s->counters.writes_cut += result != OUTLET_SENT;
-        s->counters.bytes_sent += c->out.bytes - bytes_before;
-        if (result == OUTLET_NOTHING)
-            c->sub.at = before;
-        else
-            s->counters.events_sent += c->sub.at.events - before.events;
-        if (!sent(c, result))
-            return false;
-        progress(c);
-    }
+    if (g.bytes > 0 ? !send_record(c, &g, &before) : !flush_rest(c))
+        return false;
     if (gathered == GATHERED_PART && g.bytes > 0)
         return true;
     if (gathered == GATHERED_PART ||
@@ -346,32 +352,14 @@ flush_record(struct conn *c, size_t bytes_max)
     return false;
 }
 
-void
-conn_flush(struct conn *c)
+static void
+flush_stream(struct conn *c)
 {
     const struct settings *set = c->server->settings;
-    size_t share = (size_t)set->turn_bytes, record = (size_t)set->record_bytes;
     uint64_t begin = c->out.bytes;
 
-    if (outlet_pending(&c->out)) {
-        enum outlet_sent result = outlet_flush(&c->out);
-
-        c->server->counters.bytes_sent += c->out.bytes - begin;
-        if (c->out.bytes > begin && c->state == CONN_STREAM && result == OUTLET_KEPT)
-            server_list(c->server, c, &c->server->blocked); /* slow, not stalled */
-        if (!sent(c, result))
-            return;
-    }
-    if (c->state == CONN_ENDING) {
-        flush_ending(c);
-        return;
-    }
-    if (c->blocked)
-        progress(c);
-    if (c->state != CONN_STREAM || !c->joined || c->sub.waiting)
-        return;
-    while (flush_record(c, record)) {
-        if (c->out.bytes - begin >= share) {
+    while (flush_record(c, (size_t)set->record_bytes)) {
+        if (c->out.bytes - begin >= (uint64_t)set->turn_bytes) {
             conn_make_ready(c);
             return;
         }
@@ -379,11 +367,23 @@ conn_flush(struct conn *c)
 }
 
 void
+conn_flush(struct conn *c)
+{
+    if (c->state == CONN_ENDING)
+        flush_ending(c);
+    else if (c->state == CONN_STREAM && c->joined && !c->sub.waiting)
+        flush_stream(c);
+    else
+        flush_rest(c);
+}
+
+void
 conn_heartbeat(struct conn *c)
 {
     c->server->counters.heartbeats++;
-    if (sent(c, outlet_text(&c->out, TEXT_LIT(":\n\n"))))
-        progress(c);
+    send_text(c, TEXT_LIT(":\n\n"));
+    if (c->state == CONN_STREAM)
+        server_list(c->server, c, &c->server->quiet);
 }
 
 /* ---- the end ---- */

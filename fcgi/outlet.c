@@ -39,32 +39,80 @@ attempt(struct outlet *o, const struct iovec *pieces, int n)
 enum outlet_sent
 outlet_flush(struct outlet *o)
 {
-    while (outlet_pending(o)) {
-        struct iovec rest = {o->rest + o->rest_at, o->rest_n - o->rest_at};
-        ssize_t taken = attempt(o, &rest, 1);
+    struct iovec rest = {o->rest + o->rest_at, o->rest_n - o->rest_at};
+    ssize_t taken;
 
-        if (taken < 0)
-            return OUTLET_GONE;
-        if (taken == 0)
-            return OUTLET_KEPT;
-        o->rest_at += (uint32_t)taken;
-    }
+    if (!outlet_pending(o))
+        return OUTLET_SENT;
+    taken = attempt(o, &rest, 1);
+    if (taken < 0)
+        return OUTLET_GONE;
+    o->rest_at += (uint32_t)taken;
+    if (outlet_pending(o)) /* the socket is full: trying again now would only tell the same */
+        return OUTLET_KEPT;
     outlet_finish(o);
     return OUTLET_SENT;
 }
 
-/* Copies what follows the first `skip` bytes of the pieces. */
+/* The bytes become what is kept, behind what is. Takes the buffer's memory over, or frees it. */
+static bool
+keep(struct outlet *o, struct buf *b)
+{
+    struct buf all;
+    bool kept = !buf_failed(b);
+
+    if (kept && outlet_pending(o)) {
+        buf_init(&all, UINT32_MAX);
+        buf_append(&all, o->rest + o->rest_at, o->rest_n - o->rest_at);
+        buf_text(&all, buf_view(b));
+        buf_finish(b);
+        *b = all;
+        kept = !buf_failed(b);
+    }
+    if (!kept || b->length == 0) {
+        buf_finish(b);
+        return kept;
+    }
+    mem_free(o->rest);
+    o->rest = b->data;
+    o->rest_at = 0;
+    o->rest_n = (uint32_t)b->length;
+    return true;
+}
+
+bool
+outlet_hold(struct outlet *o, struct text text)
+{
+    struct buf b;
+
+    buf_init(&b, UINT32_MAX);
+    if (o->bare)
+        buf_text(&b, text);
+    else
+        record_stdout(&b, o->request_id, text);
+    return keep(o, &b);
+}
+
+bool
+outlet_hold_end(struct outlet *o)
+{
+    struct buf b;
+
+    buf_init(&b, 64);
+    if (!o->bare)
+        record_end(&b, o->request_id);
+    return keep(o, &b);
+}
+
+/* Keeps what follows the first `skip` bytes of the pieces; what was kept before is among these. */
 static enum outlet_sent
 keep_rest(struct outlet *o, const struct iovec *pieces, int n, size_t skip, size_t total)
 {
-    char *to = mem_alloc(total - skip);
+    char *to = mem_alloc(total - skip), *rest = to;
 
-    assert(!outlet_pending(o) && total <= UINT32_MAX);
+    assert(total <= UINT32_MAX);
     if (!to)
         return OUTLET_NO_MEMORY;
-    o->rest = to;
-    o->rest_at = 0;
-    o->rest_n = (uint32_t)(total - skip);
     for (int i = 0; i < n; i++) {
         size_t from = skip < pieces[i].iov_len ? skip : pieces[i].iov_len;
 
@@ -72,100 +120,63 @@ keep_rest(struct outlet *o, const struct iovec *pieces, int n, size_t skip, size
         to += pieces[i].iov_len - from;
         skip -= from;
     }
+    mem_free(o->rest);
+    o->rest = rest;
+    o->rest_at = 0;
+    o->rest_n = (uint32_t)(to - rest);
     return OUTLET_KEPT;
-}
-
-/* Whole messages that are encoded already. */
-static enum outlet_sent
-send_bytes(struct outlet *o, const struct buf *b)
-{
-    struct iovec all = {b->data, b->length};
-    ssize_t taken;
-
-    if (buf_failed(b))
-        return OUTLET_NO_MEMORY;
-    if (b->length == 0)
-        return OUTLET_SENT;
-    taken = attempt(o, &all, 1);
-    if (taken < 0)
-        return OUTLET_GONE;
-    if ((size_t)taken == b->length)
-        return OUTLET_SENT;
-    return keep_rest(o, &all, 1, (size_t)taken, b->length);
-}
-
-enum outlet_sent
-outlet_text(struct outlet *o, struct text text)
-{
-    struct buf b;
-    enum outlet_sent sent;
-
-    buf_init(&b, UINT32_MAX);
-    if (o->bare)
-        buf_text(&b, text);
-    else
-        record_stdout(&b, o->request_id, text);
-    sent = send_bytes(o, &b);
-    buf_finish(&b);
-    return sent;
 }
 
 static enum outlet_sent
 send_large(struct outlet *o, const struct gather *g)
 {
     struct buf b;
-    enum outlet_sent sent;
 
     buf_init(&b, UINT32_MAX);
     for (int i = 1; i < g->n; i++)
         record_stdout(&b, o->request_id,
                       (struct text){g->pieces[i].iov_base, g->pieces[i].iov_len});
-    sent = send_bytes(o, &b);
-    buf_finish(&b);
-    return sent;
+    return keep(o, &b) ? outlet_flush(o) : OUTLET_NO_MEMORY;
+}
+
+/* One write of what is kept and the pieces. */
+static enum outlet_sent
+send_pieces(struct outlet *o, const struct iovec *pieces, int n, size_t total)
+{
+    size_t kept = outlet_pending(o) ? o->rest_n - o->rest_at : 0;
+    struct iovec all[2 + GATHER_PIECES];
+    ssize_t taken;
+
+    if (kept > 0) {
+        all[0] = (struct iovec){o->rest + o->rest_at, kept};
+        memcpy(all + 1, pieces, (size_t)n * sizeof *pieces);
+        pieces = all;
+        n++;
+    }
+    taken = attempt(o, pieces, n);
+    if (taken < 0)
+        return OUTLET_GONE;
+    if ((size_t)taken <= kept) { /* the new record has not begun */
+        o->rest_at += (uint32_t)taken;
+        return OUTLET_NOTHING;
+    }
+    if ((size_t)taken < kept + total)
+        return keep_rest(o, pieces, n, (size_t)taken, kept + total);
+    outlet_finish(o);
+    return OUTLET_SENT;
 }
 
 enum outlet_sent
 outlet_gather(struct outlet *o, struct gather *g)
 {
     unsigned char head[RECORD_HEAD];
-    const struct iovec *pieces = g->pieces;
-    int n = g->n;
-    size_t total = g->bytes;
-    ssize_t taken;
 
-    assert(!outlet_pending(o) && g->n > 1);
-    if (o->bare) {
-        pieces++;
-        n--;
-    } else if (g->bytes > RECORD_CONTENT_MAX) {
-        return send_large(o, g);
-    } else {
-        record_stdout_head(head, o->request_id, g->bytes);
-        g->pieces[0] = (struct iovec){head, sizeof head};
-        total += sizeof head;
-    }
-    taken = attempt(o, pieces, n);
-    if (taken < 0)
-        return OUTLET_GONE;
-    if (taken == 0)
-        return OUTLET_NOTHING;
-    if ((size_t)taken == total)
-        return OUTLET_SENT;
-    return keep_rest(o, pieces, n, (size_t)taken, total);
-}
-
-enum outlet_sent
-outlet_end(struct outlet *o)
-{
-    struct buf b;
-    enum outlet_sent sent;
-
+    assert(g->n > 1);
     if (o->bare)
-        return OUTLET_SENT;
-    buf_init(&b, 64);
-    record_end(&b, o->request_id);
-    sent = send_bytes(o, &b);
-    buf_finish(&b);
-    return sent;
+        return send_pieces(o, g->pieces + 1, g->n - 1, g->bytes);
+    if (g->bytes > RECORD_CONTENT_MAX)
+        return send_large(o, g);
+    record_stdout_head(head, o->request_id, g->bytes);
+    g->pieces[0] = (struct iovec){head, sizeof head};
+    return send_pieces(o, g->pieces, g->n, g->bytes + sizeof head);
 }

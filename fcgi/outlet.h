@@ -1,12 +1,13 @@
 /* outlet: the sending side of one connection.
  *
  * Frames FastCGI records around what is sent (or sends it bare, as plain CGI does) and keeps what
- * the socket did not take, so that a record, once begun, is always finished. Legal order: texts and
- * gathers in any order, then outlet_end() once. While outlet_pending() nothing may be sent but
- * outlet_flush().
+ * the socket did not take, so that a record, once begun, is always finished. Legal order: holds and
+ * gathers in any order, then outlet_hold_end() once, then flushes. What is held goes out before
+ * what is gathered after it, in the same write if possible: a response's head and its first events
+ * are one write, and one read for the web server.
  *
- * Memory: nothing while all is sent, else at most the rest of one record (or of one event that is
- * larger). The socket is non-blocking; it stays the caller's to close. */
+ * Memory: nothing while all is sent, else what is held and at most the rest of one record (or of
+ * one event that is larger). The socket is non-blocking; it stays the caller's to close. */
 #ifndef FCGI_OUTLET_H
 #define FCGI_OUTLET_H
 
@@ -26,9 +27,9 @@ struct outlet {
 };
 
 enum outlet_sent {
-    OUTLET_SENT,      /* all of it is with the kernel */
-    OUTLET_KEPT,      /* a part is; the rest is kept: wait until writable, then flush */
-    OUTLET_NOTHING,   /* nothing was taken nor kept: wait until writable and send again */
+    OUTLET_SENT,      /* all of it is with the kernel, and nothing is pending */
+    OUTLET_KEPT,      /* the rest is kept: wait until writable, then flush or gather */
+    OUTLET_NOTHING,   /* nothing of this gather was taken nor kept: wait, then gather again */
     OUTLET_GONE,      /* the peer has closed, or the connection is broken */
     OUTLET_NO_MEMORY, /* the rest cannot be kept: close the connection */
 };
@@ -36,23 +37,23 @@ enum outlet_sent {
 void outlet_init(struct outlet *o, int fd, uint16_t request_id, bool bare);
 void outlet_finish(struct outlet *o);
 
+/* Bytes are kept that the socket has not taken. */
 static inline bool
 outlet_pending(const struct outlet *o)
 {
     return o->rest_at < o->rest_n;
 }
 
-/* Sends what was kept: OUTLET_SENT, OUTLET_KEPT (still some) or OUTLET_GONE. */
+/* Keeps a text, or the end of the response, behind what is kept already; writes nothing. False = no
+ * memory, nothing has changed. */
+bool outlet_hold(struct outlet *o, struct text text);
+bool outlet_hold_end(struct outlet *o);
+
+/* Sends what is kept: OUTLET_SENT, OUTLET_KEPT (still some) or OUTLET_GONE. */
 enum outlet_sent outlet_flush(struct outlet *o);
 
-/* Sends a text; what is not taken is kept, so never OUTLET_NOTHING. */
-enum outlet_sent outlet_text(struct outlet *o, struct text text);
-
-/* Sends what was gathered, as one record with pieces[0] for its header; more than
- * RECORD_CONTENT_MAX bytes (one large event) as several. */
+/* Sends what is kept and then what was gathered, as one record with pieces[0] for its header; more
+ * than RECORD_CONTENT_MAX bytes (one large event) as several. */
 enum outlet_sent outlet_gather(struct outlet *o, struct gather *g);
-
-/* Sends the end of the response. */
-enum outlet_sent outlet_end(struct outlet *o);
 
 #endif

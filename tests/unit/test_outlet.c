@@ -180,6 +180,8 @@ what_is_kept_does_not_follow_the_window(void **state)
     memset(moving, '!', sizeof moving - 1);
     assert_int_equal(outlet_flush(&o), OUTLET_KEPT);
     assert_int_equal(received.length, 13);
+    assert_int_equal(outlet_flush(&o), OUTLET_KEPT);
+    assert_int_equal(received.length, 13);
     assert_int_equal(outlet_flush(&o), OUTLET_SENT);
     must_hold(buf_view(&received), 1, TEXT_LIT("data: as it was\n\n"));
     outlet_finish(&o);
@@ -200,7 +202,8 @@ plain_cgi_gets_bare_bytes_whatever_the_cut(void **state)
         if (outlet_gather(&o, &g) == OUTLET_KEPT)
             assert_int_equal(outlet_flush(&o), OUTLET_SENT);
         assert_true(text_equal(buf_view(&received), frames_text));
-        assert_int_equal(outlet_end(&o), OUTLET_SENT);
+        assert_true(outlet_hold_end(&o));
+        assert_int_equal(outlet_flush(&o), OUTLET_SENT);
         assert_int_equal(received.length, frames_text.n);
         outlet_finish(&o);
     }
@@ -235,22 +238,60 @@ a_large_event_goes_as_several_records(void **state)
 }
 
 static void
-a_text_is_kept_even_when_nothing_is_taken(void **state)
+a_text_waits_until_it_is_flushed(void **state)
 {
     (void)state;
     for (ssize_t cut = 0; cut <= 13; cut++) {
         struct answer first[] = {{cut, EAGAIN}};
         struct outlet o;
-        enum outlet_sent sent;
 
         outlet_init(&o, -1, 9, false);
         answer_with(first, 1);
-        sent = outlet_text(&o, TEXT_LIT(":\n\nx"));
-        assert_int_equal(sent, cut < 12 ? OUTLET_KEPT : OUTLET_SENT);
+        assert_true(outlet_hold(&o, TEXT_LIT(":\n\nx")));
+        assert_int_equal(received.length, 0);
+        assert_int_equal(outlet_flush(&o), cut < 12 ? OUTLET_KEPT : OUTLET_SENT);
         assert_int_equal(outlet_flush(&o), OUTLET_SENT);
         must_hold(buf_view(&received), 9, TEXT_LIT(":\n\nx"));
         outlet_finish(&o);
     }
+}
+
+/* A head, then events: in that order, in one write, wherever it is cut. */
+static void
+what_is_held_goes_out_before_what_is_gathered(void **state)
+{
+    const struct text head = TEXT_LIT("Status: 200 OK\r\n\r\nretry: 1\n\n");
+    const ssize_t held = 2 * RECORD_HEAD + (ssize_t)head.n,
+                  all = held + RECORD_HEAD + (ssize_t)frames_text.n;
+    struct buf expected;
+
+    (void)state;
+    buf_init(&expected, 1000);
+    buf_text(&expected, head);
+    buf_text(&expected, frames_text);
+    for (ssize_t cut = 0; cut <= all; cut++) {
+        struct answer first[] = {{cut, EAGAIN}};
+        struct gather g;
+        struct outlet o;
+        enum outlet_sent sent;
+
+        outlet_init(&o, -1, 3, false);
+        assert_true(outlet_hold(&o, (struct text){head.p, 10}));
+        assert_true(outlet_hold(&o, (struct text){head.p + 10, head.n - 10}));
+        gather_frames(&g);
+        answer_with(first, 1);
+        sent = outlet_gather(&o, &g);
+        assert_int_equal(sent, cut <= held ? OUTLET_NOTHING
+                               : cut < all ? OUTLET_KEPT
+                                           : OUTLET_SENT);
+        if (sent == OUTLET_NOTHING) /* of the record; of what was held some may be gone */
+            assert_int_equal(outlet_gather(&o, &g), OUTLET_SENT);
+        assert_int_equal(outlet_flush(&o), OUTLET_SENT);
+        must_hold(buf_view(&received), 3, buf_view(&expected));
+        assert_int_equal(o.bytes, received.length);
+        outlet_finish(&o);
+    }
+    buf_finish(&expected);
 }
 
 static void
@@ -267,7 +308,8 @@ the_end_is_an_empty_stream_and_end_request(void **state)
 
         outlet_init(&o, -1, 5, false);
         answer_with(first, 1);
-        if (outlet_end(&o) != OUTLET_SENT)
+        assert_true(outlet_hold_end(&o));
+        if (outlet_flush(&o) != OUTLET_SENT)
             assert_int_equal(outlet_flush(&o), OUTLET_SENT);
         assert_true(text_equal(buf_view(&received), (struct text){end, 24}));
         outlet_finish(&o);
@@ -307,9 +349,11 @@ a_broken_connection_is_gone(void **state)
         answer_with(broken, 1);
         assert_int_equal(outlet_gather(&o, &g), OUTLET_GONE);
         answer_with(broken, 1);
-        assert_int_equal(outlet_text(&o, TEXT_LIT("x")), OUTLET_GONE);
+        assert_true(outlet_hold(&o, TEXT_LIT("x")));
+        assert_int_equal(outlet_flush(&o), OUTLET_GONE);
         answer_with(broken, 1);
-        assert_int_equal(outlet_end(&o), OUTLET_GONE);
+        assert_int_equal(outlet_gather(&o, &g), OUTLET_GONE);
+        outlet_finish(&o);
         answer_with(later, 2);
         assert_int_equal(outlet_gather(&o, &g), OUTLET_KEPT);
         assert_int_equal(outlet_flush(&o), OUTLET_GONE);
@@ -348,10 +392,20 @@ without_memory_for_the_rest_it_says_so(void **state)
     assert_int_equal(outlet_gather(&o, &g), OUTLET_NO_MEMORY);
     mem_fail_at(0);
     assert_false(outlet_pending(&o));
-    answer_with(first, 1);
-    mem_fail_at(1);
-    assert_int_equal(outlet_text(&o, TEXT_LIT("x")), OUTLET_NO_MEMORY);
-    mem_fail_at(0);
+    for (long n = 1; n <= 2; n++) { /* a text of its own, and joined to what is kept already */
+        mem_fail_at(n);
+        assert_int_equal(outlet_hold(&o, TEXT_LIT("x")), n == 2);
+        mem_fail_at(0);
+    }
+    for (long n = 1; n <= 2; n++) {
+        mem_fail_at(n);
+        assert_false(outlet_hold(&o, TEXT_LIT("y")));
+        mem_fail_at(0);
+    }
+    answer_with(NULL, 0);
+    answers = first;
+    assert_int_equal(outlet_flush(&o), OUTLET_SENT);
+    must_hold(buf_view(&received), 1, TEXT_LIT("x"));
     /* What the socket takes whole needs no memory. */
     answer_with(first, 0);
     mem_fail_at(1);
@@ -418,7 +472,8 @@ main(void)
         cmocka_unit_test(what_is_kept_does_not_follow_the_window),
         cmocka_unit_test(plain_cgi_gets_bare_bytes_whatever_the_cut),
         cmocka_unit_test(a_large_event_goes_as_several_records),
-        cmocka_unit_test(a_text_is_kept_even_when_nothing_is_taken),
+        cmocka_unit_test(a_text_waits_until_it_is_flushed),
+        cmocka_unit_test(what_is_held_goes_out_before_what_is_gathered),
         cmocka_unit_test(the_end_is_an_empty_stream_and_end_request),
         cmocka_unit_test(an_interrupted_write_is_repeated),
         cmocka_unit_test(a_broken_connection_is_gone),
