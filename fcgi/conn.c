@@ -74,7 +74,7 @@ conn_create(struct server *s, int fd, bool bare)
     c->server = s;
     c->state = CONN_REQUEST;
     outlet_init(&c->out, fd, 0, bare);
-    buf_init(&c->in, (size_t)s->settings->request_max);
+    buf_init(&c->in, (size_t)s->settings->request_max + READ_BYTES);
     c->polled = uv_poll_init(&s->loop, &c->poll, fd) == 0;
     if (!c->polled && !bare) {
         close(fd);
@@ -165,8 +165,10 @@ got_bytes(struct conn *c, struct text bytes)
     case RECORD_PARTLY:
         if (c->in.length == 0)
             buf_text(&c->in, bytes);
-        if (buf_failed(&c->in))
-            refuse(c, "the request is longer than --request-bytes, or memory ran out");
+        if (bytes.n > (size_t)c->server->settings->request_max)
+            refuse(c, "the request is longer than --request-bytes");
+        else if (buf_failed(&c->in))
+            conn_drop(c, REASON_NO_MEMORY);
         break;
     }
 }
