@@ -58,7 +58,7 @@ export class World {
     }
 
     get base() {
-        return this.tls ? `https://localhost:${this.server.tlsPort}` : `http://127.0.0.1:${this.server.port}`;
+        return this.tls ? `https://127.0.0.1:${this.server.tlsPort}` : `http://127.0.0.1:${this.server.port}`;
     }
 
     url(rest = '') {
