@@ -124,8 +124,6 @@ print_read(struct access *a, const struct grants *may)
 
     if (grants_none(may))
         deny(a, 403, "", "nothing may be read here");
-    if (may->all)
-        return ERR_OK;
     buf_init(&b, SIZE_MAX / 4);
     buf_string(&b, "");
     grants_print(may, &b);
@@ -147,7 +145,7 @@ decide_read(const struct request *r, const struct token *t, struct access *a)
         err = grants_parse(&server, r->topics, NULL);
     if (err == ERR_OK && t)
         err = grants_meet(&server, &t->read, &both);
-    if (err == ERR_OK)
+    if (err == ERR_OK && (t || r->topics.p))
         err = print_read(a, t ? &both : &server);
     if (err == ERR_INVALID) { /* the web server's mistake: nobody gets in by it */
         deny(a, 403, "", "the web server's FRESHET_TOPICS is malformed");

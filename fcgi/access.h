@@ -30,7 +30,7 @@ struct access {
     int status;            /* 0: granted what follows; else 401 or 403 */
     struct errbuf why;     /* for the client, when there is a status */
     const char *challenge; /* header lines that belong to the status; a literal */
-    char *read;            /* owned; as grants_print() writes it; NULL = everything */
+    char *read;            /* owned; as grants_print() writes it; NULL: everything, for everybody */
     struct grants write;   /* of a POST */
     int64_t expires_ms;    /* wall clock; TOKEN_NEVER */
 };

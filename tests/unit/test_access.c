@@ -377,6 +377,9 @@ holds(const struct row *row, const struct access *a)
         return grants_cover(&a->write, TEXT_LIT("chat")) &&
                grants_cover(&a->write, TEXT_LIT("news")) ==
                    (row->via == NOWHERE || row->via == BASIC);
+    /* What only some may read must not look as if all might: caches would share it. */
+    if (!a->read != (row->rules == OPEN && !row->topics))
+        return false;
     return strcmp(read, row->read) == 0;
 }
 
