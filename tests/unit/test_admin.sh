@@ -1,5 +1,5 @@
 #!/bin/sh
-# The operator's tool, freshet, as its user meets it: init, status, prune, wrong usage. TAP.
+# The operator's tool, freshet, as its user meets it: init, status, prune, token, wrong usage. TAP.
 #
 # Runs in the build directory, which automake does; top_srcdir names the sources.
 # shellcheck disable=SC2317 # functions are called through test_that
@@ -142,6 +142,41 @@ test_that 'prune takes as many batches as it needs' ends 0 '^12349 events delete
 test_that 'all may go' ends 0 '^1 events deleted' "$freshet" prune --db "$db2" --through 99999999
 test_that 'and status tells where the next will stand' ends 0 '^oldest *12356 (will be the next)$' \
     "$freshet" status --db "$db2"
+
+echo '# token'
+printf 'a secret of thirty-two bytes or so\n' >"$dir/secret"
+printf 'some other secret, as long as that\n' >"$dir/other"
+token() {
+    "$freshet" token --key "$dir/secret" "$@"
+}
+# Three parts of base64, one line.
+looks_like_a_token() {
+    token "$@" >"$dir/token" && [ "$(grep -cE '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){2}$' "$dir/token")" = 1 ]
+}
+test_that 'a token is made' looks_like_a_token --read 'news/* own' --write chat --subject 42 \
+    --audience events --issuer login --claims '{"role":"x","sub":"y"}'
+made=$(cat "$dir/token")
+for pattern in '"alg": *"HS256"' '"read":\[' '"news/\*"' '"chat"' '"sub":"42"' '"aud":"events"' \
+    '"iss":"login"' '"role":"x"' '^expires 2.*(+3[0-9]* s' 'signature not checked'; do
+    test_that "inspecting it shows $pattern" ends 0 "$pattern" "$freshet" token --inspect "$made"
+done
+test_that 'its signature is right' ends 0 'signature good' \
+    "$freshet" token --inspect "$made" --key "$dir/secret"
+test_that 'with another key it is not' ends 1 'signature does not match' \
+    "$freshet" token --inspect "$made" --key "$dir/other"
+from_standard_input() {
+    echo "$made" | "$freshet" token --inspect - --key "$dir/secret" | grep -q 'signature good'
+}
+test_that 'a token may come from standard input' from_standard_input
+looks_like_a_token --expires 0
+test_that 'a token for ever says no end' ends 1 'expires' \
+    sh -c "'$freshet' token --inspect '$(cat "$dir/token")' | grep expires || { echo no expires; exit 1; }"
+test_that 'garbage is no token' ends 1 'malformed' "$freshet" token --inspect a.b.c
+test_that 'a short secret is refused' ends 1 'at least 32 bytes' \
+    "$freshet" token --key "$page.none" --read x --key /dev/null
+test_that 'a topic that cannot be is refused' ends 1 'topic' token --read "$(printf 'a\tb')"
+test_that 'claims must be an object' ends 1 'not a JSON object' token --claims '[1]'
+test_that 'a token needs a key' ends 64 'key FILE or' "$freshet" token --read x
 
 echo '# usage'
 test_that 'no subcommand' ends 64 'Subcommands' "$freshet"
