@@ -305,6 +305,32 @@ parameters_are_found_among_others(void **state)
     a_good_request_is_read();
 }
 
+/* nginx below 1.23 passes two headers of one name as two parameters: none is better. */
+static void
+authorization_headers_are_counted(void **state)
+{
+    (void)state;
+    for (unsigned n = 0; n < 3; n++) {
+        struct buf pairs, b;
+        struct request r;
+        struct errbuf eb = {""};
+
+        buf_init(&pairs, REQUEST_MAX);
+        buf_init(&b, REQUEST_MAX);
+        put_typical_pairs(&pairs);
+        put_pair(&pairs, TEXT_LIT("HTTP_AUTHORIZATION_X"), TEXT_LIT("x"));
+        for (unsigned i = 0; i < n; i++)
+            put_pair(&pairs, TEXT_LIT("HTTP_AUTHORIZATION"), i ? TEXT_LIT("b") : TEXT_LIT("a"));
+        put_request(&b, 1, buf_view(&pairs), 65535, 0);
+        assert_int_equal(request_parse(buf_view(&b), &r, &eb), ERR_OK);
+        assert_int_equal(r.authorizations, n);
+        assert_true(text_equal(r.authorization, n ? TEXT_LIT("a") : TEXT_NONE));
+        request_finish(&r);
+        buf_finish(&pairs);
+        buf_finish(&b);
+    }
+}
+
 /* Everything between one record and a record per byte. */
 static void
 it_does_not_matter_how_parameters_are_split(void **state)
@@ -539,6 +565,7 @@ main(void)
         cmocka_unit_test(random_bytes_never_confuse_a_look),
         cmocka_unit_test(output_is_split_at_65535_bytes),
         cmocka_unit_test(parameters_are_found_among_others),
+        cmocka_unit_test(authorization_headers_are_counted),
         cmocka_unit_test(it_does_not_matter_how_parameters_are_split),
         cmocka_unit_test(long_names_and_values_have_long_lengths),
         cmocka_unit_test(many_parameters_are_no_trouble),

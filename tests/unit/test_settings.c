@@ -83,6 +83,10 @@ settings_that_contradict_each_other_are_refused(void **state)
     assert_non_null(strstr(eb.text, "--retry-min"));
     assert_int_equal(parse(&s, &eb, "--record-bytes=2K", "--turn-bytes=1K"), ERR_INVALID);
     assert_non_null(strstr(eb.text, "--turn-bytes"));
+    assert_int_equal(parse(&s, &eb, "--token-cookie=login", NULL), ERR_INVALID);
+    assert_non_null(strstr(eb.text, "--token-key"));
+    assert_int_equal(parse(&s, &eb, "--cors-origin=*", NULL), ERR_INVALID);
+    assert_non_null(strstr(eb.text, "--cors-origin"));
     s = (struct settings){0};
     assert_int_equal(option_parse(&settings_options, &s, 1, argv, &rest, &outcome, &eb), ERR_OK);
     assert_int_equal(settings_check(&s, &eb), ERR_INVALID);
@@ -102,6 +106,12 @@ what_can_change_while_running_does(void **state)
         {"--retry-max=9s", NULL},
         {"--send-buffer=0", NULL},
         {"--record-bytes=16K", NULL},
+        {"--cors-origin=https://a.example", NULL},
+        {"--streams-per-address=3", NULL},
+        {"--publishes-per-second=3", NULL},
+        {"--token-leeway=3s", NULL},
+        {"--token-key=k", "token-key"},
+        {"--token-algorithm=RS256", "token-algorithm"},
         {"--db=other.db", "db"},
         {"--listen=tcp:x:1", "listen"},
         {"--socket-mode=0600", "socket-mode"},
@@ -140,6 +150,8 @@ what_can_change_while_running_does(void **state)
         assert_false(s.publish);
         assert_int_equal(s.heartbeat_ms, i == 0 ? 20000 : 15000);
         assert_int_equal(s.streams_max, i == 1 ? 7 : 20000);
+        assert_int_equal(!!s.cors_origin, strstr(rows[i].option, "cors") != NULL);
+        assert_null(s.token_key);
         option_finish(&settings_options, &s);
     }
 }
