@@ -217,6 +217,8 @@ on_event(void *stream, const struct sse_event *e)
     struct stream *s = stream;
     struct counts *c = &fig->of[s->reader];
 
+    if (s->leaving)
+        return;
     c->events++;
     fig->last_event_ns = now_ns;
     if (!s->had_first)

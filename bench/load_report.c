@@ -75,11 +75,12 @@ report(const struct moment *from, const struct moment *to, const struct watched 
 
     f = (struct figures){0};
     figures_join(&f, &to->figures, &from->figures);
-    printf("\"seconds\":%.4f,\"opened\":%lu,\"open\":%lu,\"open_failed\":%lu,\"reached\":%lu,"
+    printf("\"mark_ns\":%ld,\"seconds\":%.4f,\"opened\":%lu,\"open\":%lu,\"open_failed\":%lu,"
+           "\"reached\":%lu,"
            "\"left\":%lu,"
            "\"bytes\":%lu,\"comments\":%lu,\"resets\":%lu,\"unnumbered\":%lu",
-           since_s(to->at_ns, from), f.opened, f.open, f.open_failed, f.reached, f.left, f.bytes,
-           f.comments, f.resets, f.unnumbered);
+           from->at_ns, since_s(to->at_ns, from), f.opened, f.open, f.open_failed, f.reached,
+           f.left, f.bytes, f.comments, f.resets, f.unnumbered);
     printf(",\"last_open_s\":%.4f,\"last_event_s\":%.4f,\"last_reached_s\":%.4f",
            since_s(f.last_open_ns, from), since_s(f.last_event_ns, from),
            since_s(f.last_reached_ns, from));

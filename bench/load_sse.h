@@ -5,8 +5,8 @@
  * the decoder in stream/ on purpose: what is measured is checked by somebody else.
  *
  * Legal order: sse_begin for every new connection, then sse_take for what was read. The id of the
- * last event survives sse_begin, since it is what a client resumes with. Memory: the struct, and the
- * one line that is incomplete, for as long as the process lives. */
+ * last event survives sse_begin, since it is what a client resumes with. Memory: the struct, and
+ * the one line that is incomplete, for as long as the process lives. */
 #ifndef BENCH_LOAD_SSE_H
 #define BENCH_LOAD_SSE_H
 

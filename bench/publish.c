@@ -106,10 +106,11 @@ run(const struct plan *p)
         if (late > worst)
             worst = late;
     }
-    printf("{\"events\":%" PRId64 ",\"batches\":%" PRId64 ",\"seconds\":%.3f,\"late_ms\":%.1f,"
+    printf("{\"began_ns\":%" PRId64 ",\"events\":%" PRId64 ",\"batches\":%" PRId64
+           ",\"seconds\":%.3f,\"late_ms\":%.1f,"
            "\"late_max_ms\":%.1f,\"last\":%" PRId64 "}\n",
-           done, batches, (double)(now_ns() - begin) / 1e9, (double)late / 1e6, (double)worst / 1e6,
-           p->start + (done - 1) / p->topics);
+           begin, done, batches, (double)(now_ns() - begin) / 1e9, (double)late / 1e6,
+           (double)worst / 1e6, p->start + (done - 1) / p->topics);
 }
 
 static int
