@@ -4,18 +4,8 @@
 #include <assert.h>
 #include <stdbool.h>
 
+#include "base/hash.h"
 #include "base/mem.h"
-
-#include <uthash.h>
-
-#undef uthash_malloc
-#undef uthash_free
-#define uthash_malloc(size) mem_alloc(size)
-#define uthash_free(p, size) mem_free(p)
-
-#if !HASH_NONFATAL_OOM
-#error "uthash must be told by -DHASH_NONFATAL_OOM=1 that running out of memory is not fatal"
-#endif
 
 enum { REFILL_MS = 1000, TEXT_MAX = 255 };
 

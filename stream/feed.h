@@ -16,8 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
-#include <uthash.h>
 
+#include "base/hash.h"
 #include "stream/page.h"
 #include "stream/subscription.h"
 #include "stream/window.h"

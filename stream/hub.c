@@ -6,17 +6,6 @@
 #include "stream/sse.h"
 #include "stream/topic.h"
 
-/* uthash asks for memory through our own allocator and reports failure by leaving the element out.
- */
-#undef uthash_malloc
-#undef uthash_free
-#define uthash_malloc(size) mem_alloc(size)
-#define uthash_free(p, size) mem_free(p)
-
-#if !HASH_NONFATAL_OOM
-#error "uthash must be told by -DHASH_NONFATAL_OOM=1 that running out of memory is not fatal"
-#endif
-
 /* Which feeds named this pattern ("*" for feeds of all topics). */
 struct pattern {
     struct feed **feeds;
