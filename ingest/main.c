@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "ingest/reader.h"
-#include "ingest/stop.h"
+#include "base/stop.h"
 #include "ingest/writer.h"
 
 /* How long one try to write waits inside SQLite: the writer tries for ever, but looks in between

@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "ingest/position.h"
-#include "ingest/stop.h"
+#include "base/stop.h"
 
 /* The writer has failed: reader_run() ends, and queue_failure() knows why. */
 static enum err

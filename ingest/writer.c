@@ -1,7 +1,7 @@
 #include "ingest/writer.h"
 
 #include "base/clock.h"
-#include "ingest/stop.h"
+#include "base/stop.h"
 
 enum {
     BUSY_PAUSE_MS = 50,     /* on top of the wait inside SQLite */

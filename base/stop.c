@@ -1,4 +1,4 @@
-#include "ingest/stop.h"
+#include "base/stop.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -1,9 +1,9 @@
 /* stop: SIGINT and SIGTERM as something that can be asked for and waited for.
  *
- * The first signal asks the program to commit what it has read and end. The second one finds the
- * default action again and ends it at once; SQLite then rolls the open transaction back. */
-#ifndef INGEST_STOP_H
-#define INGEST_STOP_H
+ * The first signal asks the program to bring what it has begun to its end. The second one finds the
+ * default action again and ends it at once; SQLite then rolls an open transaction back. */
+#ifndef BASE_STOP_H
+#define BASE_STOP_H
 
 #include <stdbool.h>
 
