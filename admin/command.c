@@ -19,12 +19,12 @@ command_misuse(const struct option_set *set, const char *why)
 }
 
 bool
-command_options(const struct option_set *set, void *settings, int argc, char **argv, int *status)
+command_arguments(const struct option_set *set, void *settings, int argc, char **argv, int *rest,
+                  int *status)
 {
     enum option_outcome outcome;
     struct errbuf eb = {""};
-    int rest;
-    enum err err = option_parse(set, settings, argc, argv, &rest, &outcome, &eb);
+    enum err err = option_parse(set, settings, argc, argv, rest, &outcome, &eb);
 
     if (err == ERR_INVALID) {
         *status = command_misuse(set, eb.text);
@@ -37,7 +37,7 @@ command_options(const struct option_set *set, void *settings, int argc, char **a
     *status = EXIT_OK;
     switch (outcome) {
     case OPTION_RUN:
-        break;
+        return true;
     case OPTION_HELP:
         option_help(set, stdout);
         return false;
@@ -45,6 +45,17 @@ command_options(const struct option_set *set, void *settings, int argc, char **a
         printf("freshet %s\n", PACKAGE_VERSION);
         return false;
     }
+    return false;
+}
+
+bool
+command_options(const struct option_set *set, void *settings, int argc, char **argv, int *status)
+{
+    struct errbuf eb;
+    int rest;
+
+    if (!command_arguments(set, settings, argc, argv, &rest, status))
+        return false;
     if (rest == argc)
         return true;
     err_set(&eb, ERR_INVALID, "\"%s\" is one argument too many", argv[rest]);

@@ -25,6 +25,9 @@
  * been said, and nothing needs freeing. Arguments that are no options are refused. */
 bool command_options(const struct option_set *set, void *settings, int argc, char **argv,
                      int *status);
+/* The same, but arguments are welcome: *rest is the index in argv of the first one. */
+bool command_arguments(const struct option_set *set, void *settings, int argc, char **argv,
+                       int *rest, int *status);
 
 /* Says why on standard error; the value is the exit status. */
 int command_fail(const struct option_set *set, enum err err, const struct errbuf *eb);

@@ -89,6 +89,7 @@ bad_value(const struct option_row *row, const char *s, struct errbuf *eb)
                        "h, d)",
                        row->name, s, (long long)row->min, (long long)row->max);
     case OPTION_TEXT:
+    case OPTION_LIST:
         break;
     }
     return err_set(eb, ERR_INVALID, "--%s: \"%s\" is not understood", row->name, s);
@@ -109,9 +110,51 @@ parse_value(const struct option_row *row, const char *s, int64_t *value)
     case OPTION_FLAG:
         return parse_choice("off|on", s, value);
     case OPTION_TEXT:
+    case OPTION_LIST:
         break;
     }
     return false;
+}
+
+static void
+clear_list(struct option_list *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        mem_free(list->values[i]);
+    mem_free(list->values);
+    *list = (struct option_list){0};
+}
+
+/* Takes the copy over. */
+static enum err
+add_to_list(struct option_list *list, char *copy, struct errbuf *eb)
+{
+    char **values;
+
+    if (list->from_file)
+        clear_list(list);
+    values = mem_realloc(list->values, (list->n + 1) * sizeof *values);
+    if (!values) {
+        mem_free(copy);
+        return err_set(eb, ERR_NOMEM, "out of memory");
+    }
+    list->values = values;
+    list->values[list->n++] = copy;
+    return ERR_OK;
+}
+
+static enum err
+set_text(const struct option_row *row, void *member, const char *s, struct errbuf *eb)
+{
+    char *copy = mem_copy(text_of(s));
+
+    if (!copy)
+        return err_set(eb, ERR_NOMEM, "out of memory");
+    if (row->kind == OPTION_LIST)
+        return add_to_list(member, copy, eb);
+    mem_free(*(char **)member);
+    *(char **)member = copy;
+    return ERR_OK;
 }
 
 static enum err
@@ -120,15 +163,8 @@ set_value(const struct option_row *row, void *settings, const char *s, struct er
     char *member = (char *)settings + row->offset;
     int64_t value;
 
-    if (row->kind == OPTION_TEXT) {
-        char *copy = mem_copy(text_of(s));
-
-        if (!copy)
-            return err_set(eb, ERR_NOMEM, "out of memory");
-        mem_free(*(char **)member);
-        *(char **)member = copy;
-        return ERR_OK;
-    }
+    if (row->kind == OPTION_TEXT || row->kind == OPTION_LIST)
+        return set_text(row, member, s, eb);
     if (!parse_value(row, s, &value))
         return bad_value(row, s, eb);
     if (row->kind == OPTION_FLAG) {
@@ -200,6 +236,9 @@ load_file(const struct option_set *set, void *settings, const char *path, struct
     if (line > 0)
         return err_set(eb, ERR_INVALID, "%s:%d: %s", path, line,
                        load.err != ERR_OK ? load.why.text : "neither [section] nor name = value");
+    for (size_t i = 0; i < set->n_rows; i++)
+        if (set->rows[i].kind == OPTION_LIST)
+            ((struct option_list *)((char *)settings + set->rows[i].offset))->from_file = true;
     return ERR_OK;
 }
 
@@ -283,11 +322,13 @@ void
 option_finish(const struct option_set *set, void *settings)
 {
     for (size_t i = 0; i < set->n_rows; i++) {
-        if (set->rows[i].kind == OPTION_TEXT) {
-            char **member = (char **)((char *)settings + set->rows[i].offset);
+        void *member = (char *)settings + set->rows[i].offset;
 
-            mem_free(*member);
-            *member = NULL;
+        if (set->rows[i].kind == OPTION_TEXT) {
+            mem_free(*(char **)member);
+            *(char **)member = NULL;
+        } else if (set->rows[i].kind == OPTION_LIST) {
+            clear_list(member);
         }
     }
 }

@@ -23,6 +23,14 @@ enum option_kind {
     OPTION_DURATION, /* int64_t, milliseconds; suffixes ms, s, m, h, d; a bare number is seconds */
     OPTION_TEXT,     /* char *, owned; NULL when there is no default */
     OPTION_CHOICE,   /* int64_t, the index of one of the words in `argument`, separated by '|' */
+    OPTION_LIST,     /* struct option_list; given several times. No default */
+};
+
+/* In the order in which they were given. Those of the command line replace those of the file. */
+struct option_list {
+    char **values; /* owned, like the texts */
+    size_t n;
+    bool from_file; /* private */
 };
 
 struct option_row {
@@ -53,7 +61,7 @@ enum option_outcome { OPTION_RUN, OPTION_HELP, OPTION_VERSION };
  * freeing. */
 enum err option_parse(const struct option_set *set, void *settings, int argc, char **argv,
                       int *rest, enum option_outcome *outcome, struct errbuf *eb);
-/* Frees the texts. */
+/* Frees the texts and the lists. */
 void option_finish(const struct option_set *set, void *settings);
 
 void option_help(const struct option_set *set, FILE *out);

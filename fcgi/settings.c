@@ -60,6 +60,8 @@ size_of(enum option_kind kind)
         return sizeof(bool);
     case OPTION_TEXT:
         return sizeof(char *);
+    case OPTION_LIST:
+        return sizeof(struct option_list);
     case OPTION_COUNT:
     case OPTION_SIZE:
     case OPTION_DURATION:

@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "base/buf.h"
@@ -83,6 +85,7 @@ struct settings {
     bool quiet;
     int64_t count, size, wait_ms, mode;
     char *name;
+    struct option_list topics;
 };
 
 #define ROW(n, k, m, d, lo, hi, a)                                                                 \
@@ -96,8 +99,9 @@ static const struct option_row rows[] = {
     ROW("wait", OPTION_DURATION, wait_ms, "15s", 1, 3600000, "TIME"),
     ROW("mode", OPTION_CHOICE, mode, "slow", 0, 0, "fast|slow"),
     ROW("name", OPTION_TEXT, name, NULL, 0, 0, "TEXT"),
+    ROW("topic", OPTION_LIST, topics, NULL, 0, 0, "TEXT"),
 };
-static const struct option_set set = {"prog", "[options]", "Tests.", NULL, rows, 6};
+static const struct option_set set = {"prog", "[options]", "Tests.", NULL, rows, 7};
 
 static enum err
 parse(struct settings *s, struct errbuf *eb, const char *first, const char *second)
@@ -142,12 +146,42 @@ options_survive_a_failure_at_every_allocation(void **state)
     (void)state;
     for (long n = 1; err == ERR_NOMEM; n++) {
         mem_fail_at(n);
-        err = parse(&s, &eb, "--name", "x");
+        err = parse(&s, &eb, "--name=x", "--topic=y");
         assert_true(n < 100);
     }
     mem_fail_at(0);
     assert_int_equal(err, ERR_OK);
     assert_string_equal(s.name, "x");
+    assert_string_equal(s.topics.values[0], "y");
+    option_finish(&set, &s);
+}
+
+/* Two topics in the file: they count, unless the command line names any. */
+static void
+lists_collect_and_the_command_line_replaces_the_file(void **state)
+{
+    char path[] = "test_base.XXXXXX", config[64];
+    int fd = mkstemp(path);
+    struct settings s;
+    struct errbuf eb;
+
+    (void)state;
+    assert_true(fd >= 0 && dprintf(fd, "[all]\ntopic = a\ntopic = b\n") > 0);
+    close(fd);
+    snprintf(config, sizeof config, "--config=%s", path);
+    assert_int_equal(parse(&s, &eb, config, NULL), ERR_OK);
+    assert_int_equal(s.topics.n, 2);
+    assert_string_equal(s.topics.values[1], "b");
+    option_finish(&set, &s);
+    assert_null(s.topics.values);
+    assert_int_equal(parse(&s, &eb, config, "--topic=c"), ERR_OK);
+    assert_int_equal(s.topics.n, 1);
+    assert_string_equal(s.topics.values[0], "c");
+    option_finish(&set, &s);
+    unlink(path);
+    assert_int_equal(parse(&s, &eb, "--topic=c", "--topic=d"), ERR_OK);
+    assert_int_equal(s.topics.n, 2);
+    assert_string_equal(s.topics.values[1], "d");
     option_finish(&set, &s);
 }
 
@@ -161,6 +195,7 @@ main(void)
         cmocka_unit_test(utf8_is_checked_strictly),
         cmocka_unit_test(options_have_defaults_units_and_bounds),
         cmocka_unit_test(options_survive_a_failure_at_every_allocation),
+        cmocka_unit_test(lists_collect_and_the_command_line_replaces_the_file),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
