@@ -1,11 +1,20 @@
 /* event_json: one event as a JSON object, {"topic":…, "type":…, "data":…, "key":…}, which is the
- * same wherever events come in as JSON. */
+ * same wherever events come in as JSON; what goes out has "id" and "created" too, and no key, which
+ * is between the publisher and the table. */
 #ifndef STREAM_EVENT_JSON_H
 #define STREAM_EVENT_JSON_H
 
 #include <json-c/json.h>
 
+#include "base/buf.h"
 #include "stream/event.h"
+
+/* Appends {"id":"12-k3f9","topic":…,"type":…,"created":MS,"data":"as stored"}; type is null for a
+ * message. What is not UTF-8 (a row may hold anything) comes out as U+FFFD. */
+void event_json_write(struct buf *out, const struct event *e, const char *epoch);
+
+/* Appends a text of a row as a JSON string, in the same way. */
+void event_json_text(struct buf *out, struct text s);
 
 /* Reads the members that are there; what is absent is TEXT_NONE in *e, and null counts as absent
  * for topic, type and key. Other members are ignored. The texts live as long as the object does and
