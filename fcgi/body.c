@@ -5,7 +5,6 @@
 #include "base/mem.h"
 #include "fcgi/form.h"
 #include "stream/event_json.h"
-#include "stream/json.h"
 
 enum { TREES_FIRST = 16 };
 
@@ -31,40 +30,26 @@ no_memory(struct errbuf *eb)
     return err_set(eb, ERR_NOMEM, "out of memory");
 }
 
-/* Checks and parses one JSON text; the tree is kept. */
+/* The tree is kept. */
 static enum err
 parse_tree(struct body *b, struct text s, struct json_object **tree, struct errbuf *eb)
 {
-    struct json_facts facts;
     struct json_object **trees;
-    struct json_tokener *tokener;
     enum err err;
 
-    if (!text_is_utf8(s))
-        return err_set(eb, ERR_INVALID, "not well-formed UTF-8");
-    err = json_check(s, &facts, eb);
-    if (err != ERR_OK)
-        return err;
-    if (facts.first != '{' && facts.first != '[')
-        return err_set(eb, ERR_INVALID, "not a JSON object");
-    if (facts.wide)
-        return err_set(eb, ERR_INVALID,
-                       "an integer of more than 18 digits would be changed; send it "
-                       "as a string");
-    trees = mem_realloc(b->trees, (b->n_trees + 1) * sizeof(struct json_object *));
-    if (!trees)
-        return no_memory(eb);
-    b->trees = trees;
-    tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
-    if (!tokener)
-        return no_memory(eb);
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-    *tree = json_tokener_parse_ex(tokener, s.p, (int)s.n);
-    json_tokener_free(tokener);
-    if (!*tree)
-        return no_memory(eb);
-    b->trees[b->n_trees++] = *tree;
-    return ERR_OK;
+    if (b->n_trees == b->trees_capacity) {
+        size_t capacity = b->trees_capacity ? b->trees_capacity * 2 : TREES_FIRST;
+
+        trees = mem_realloc(b->trees, capacity * sizeof(struct json_object *));
+        if (!trees)
+            return no_memory(eb);
+        b->trees = trees;
+        b->trees_capacity = capacity;
+    }
+    err = event_json_parse(s, tree, eb);
+    if (err == ERR_OK)
+        b->trees[b->n_trees++] = *tree;
+    return err;
 }
 
 static enum err

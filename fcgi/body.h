@@ -13,7 +13,7 @@ struct body {
     struct event *events;
     size_t n, capacity;
     struct json_object **trees; /* one per JSON text, which the events point into */
-    size_t n_trees;
+    size_t n_trees, trees_capacity;
     char *form[4]; /* the decoded fields of a form */
 };
 

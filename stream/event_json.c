@@ -2,6 +2,8 @@
 
 #include <stdint.h>
 
+#include "stream/json.h"
+
 static struct text
 string_of(struct json_object *value)
 {
@@ -47,6 +49,34 @@ struct text
 event_json_data(struct json_object *value)
 {
     return json_object_is_type(value, json_type_string) ? string_of(value) : compact(value);
+}
+
+enum err
+event_json_parse(struct text s, struct json_object **tree, struct errbuf *eb)
+{
+    struct json_tokener *tokener;
+    struct json_facts facts;
+    enum err err;
+
+    *tree = NULL;
+    if (!text_is_utf8(s))
+        return err_set(eb, ERR_INVALID, "not well-formed UTF-8");
+    err = json_check(s, &facts, eb);
+    if (err != ERR_OK)
+        return err;
+    if (facts.first != '{' && facts.first != '[')
+        return err_set(eb, ERR_INVALID, "not a JSON object");
+    if (facts.wide)
+        return err_set(eb, ERR_INVALID,
+                       "an integer of more than 18 digits would be changed; send it as a string");
+    tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
+    if (!tokener)
+        return err_set(eb, ERR_NOMEM, "out of memory");
+    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+    *tree = json_tokener_parse_ex(tokener, s.p, (int)s.n);
+    json_tokener_free(tokener);
+    /* After the check, the parser can only run out of memory. */
+    return *tree ? ERR_OK : err_set(eb, ERR_NOMEM, "out of memory");
 }
 
 static enum err
