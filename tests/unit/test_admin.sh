@@ -14,37 +14,8 @@ page=${top_srcdir:-.}/doc/freshet.1
 dir=$(mktemp -d "${TMPDIR:-/tmp}/freshet-admin.XXXXXX")
 trap 'rm -rf "$dir"' EXIT
 db=$dir/events.db
-status=0
-
-# test_that NAME COMMAND…: holds when the command succeeds.
-test_that() {
-    name=$1
-    shift
-    if "$@" >"$dir/log" 2>&1; then
-        echo "ok - $name"
-    else
-        echo "not ok - $name"
-        sed 's/^/# /' "$dir/log" "$dir/out" "$dir/err"
-        status=1
-    fi
-}
-
-# ends CODE PATTERN COMMAND…: exit status and a pattern in its output or its complaint.
-ends() {
-    want=$1
-    pattern=$2
-    shift 2
-    code=0
-    "$@" >"$dir/out" 2>"$dir/err" </dev/null || code=$?
-    [ "$code" -eq "$want" ] || {
-        echo "exit status $code instead of $want"
-        return 1
-    }
-    cat "$dir/out" "$dir/err" | grep -q -e "$pattern" || {
-        echo "no \"$pattern\" in the output"
-        return 1
-    }
-}
+# shellcheck source=tests/lib/tap.sh
+. "${top_srcdir:-.}/tests/lib/tap.sh"
 
 sql() {
     sqlite3 -batch -bail "$db" "$1"

@@ -1,0 +1,332 @@
+/* freshet publish: appends the events of its command line or of standard input, all or none. */
+#include <errno.h>
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "admin/command.h"
+#include "admin/show.h"
+#include "base/buf.h"
+#include "base/mem.h"
+#include "sql/store.h"
+#include "stream/event_json.h"
+
+/* All of it is in memory before the first row is written, so that a slow input does not keep other
+ * writers out. */
+enum { INPUT_BYTES_MAX = 64 * 1024 * 1024, READ_BYTES = 64 * 1024 };
+
+struct settings {
+    char *db, *topic, *type, *key;
+    int64_t event_max;
+    bool json;
+};
+
+static const struct option_row rows[] = {
+    OPTION(TEXT, db, "db", NULL, 0, 0, "FILE", "the database"),
+    OPTION(TEXT, topic, "topic", NULL, 0, 0, "TOPIC", "the topic, of events that name none"),
+    OPTION(TEXT, type, "type", NULL, 0, 0, "TYPE", "the type, of events that name none"),
+    OPTION(TEXT, key, "key", NULL, 0, 0, "KEY",
+           "idempotency key; of several events KEY/1, KEY/2 and so on"),
+    OPTION(FLAG, json, "json", "off", 0, 0, NULL,
+           "arguments, or lines of standard input, are events as JSON"),
+    OPTION(SIZE, event_max, "event-bytes", "1M", 1, 268435456, "BYTES", "longest data of an event"),
+};
+
+static const struct option_set set = {
+    .program = "freshet publish",
+    .usage = "--db FILE --topic TOPIC [options] [DATA...]",
+    .summary = "Appends events, one for each argument, and prints their ids. Without arguments\n"
+               "standard input is the data of one event; with --json it has one event a line.",
+    .epilogue = "All of them are written, or none.",
+    .rows = rows,
+    .n_rows = sizeof rows / sizeof *rows,
+};
+
+/* What is to be written. The texts point into arguments, input and trees. */
+struct batch {
+    const struct settings *settings;
+    struct event *events;
+    struct json_object **trees;
+    char **keys; /* those made from --key */
+    size_t n, room;
+    struct buf input;
+};
+
+static enum err
+no_memory(struct errbuf *eb)
+{
+    return err_set(eb, ERR_NOMEM, "out of memory");
+}
+
+static enum err
+make_room(struct batch *b, struct errbuf *eb)
+{
+    size_t room = b->room ? b->room * 2 : 16;
+    struct event *events;
+    struct json_object **trees;
+    char **keys;
+
+    if (b->n < b->room)
+        return ERR_OK;
+    if ((events = mem_realloc(b->events, room * sizeof *events)))
+        b->events = events;
+    if ((trees = mem_realloc(b->trees, room * sizeof(struct json_object *))))
+        b->trees = trees;
+    if ((keys = mem_realloc(b->keys, room * sizeof *keys)))
+        b->keys = keys;
+    if (!events || !trees || !keys)
+        return no_memory(eb);
+    b->room = room;
+    return ERR_OK;
+}
+
+static void
+batch_finish(struct batch *b)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        json_object_put(b->trees[i]);
+        mem_free(b->keys[i]);
+    }
+    mem_free(b->events);
+    mem_free(b->trees);
+    mem_free(b->keys);
+    buf_finish(&b->input);
+}
+
+/* One more event, of a whole data text or of JSON. */
+static enum err
+add(struct batch *b, struct text s, struct errbuf *eb)
+{
+    const struct settings *settings = b->settings;
+    struct event *e;
+    enum err err = make_room(b, eb);
+
+    if (err != ERR_OK)
+        return err;
+    e = &b->events[b->n];
+    b->trees[b->n] = NULL;
+    b->keys[b->n] = NULL;
+    *e = (struct event){.data = s};
+    b->n++;
+    if (settings->json) {
+        err = event_json_parse(s, &b->trees[b->n - 1], eb);
+        if (err == ERR_OK)
+            err = event_json_read(b->trees[b->n - 1], e, eb);
+    }
+    if (!e->topic.p)
+        e->topic = text_of(settings->topic);
+    if (!e->type.p)
+        e->type = text_of(settings->type);
+    return err;
+}
+
+/* ---- where they come from ---- */
+
+/* where: "argument" or "line". */
+static enum err
+say_where(const char *where, size_t number, enum err err, struct errbuf *eb)
+{
+    struct errbuf why = *eb;
+
+    return err_set(eb, err, "%s %zu: %s", where, number, why.text);
+}
+
+static enum err
+read_arguments(struct batch *b, char **arguments, size_t n, struct errbuf *eb)
+{
+    for (size_t i = 0; i < n; i++) {
+        enum err err = add(b, text_of(arguments[i]), eb);
+
+        if (err != ERR_OK)
+            return say_where("argument", i + 1, err, eb);
+    }
+    return ERR_OK;
+}
+
+static enum err
+read_input(struct buf *input, struct errbuf *eb)
+{
+    for (;;) {
+        char *room = buf_reserve(input, READ_BYTES);
+        ssize_t n = room ? read(STDIN_FILENO, room, READ_BYTES) : 0;
+
+        if (!room)
+            return err_set(eb, ERR_FULL,
+                           "standard input has more than %d MB; freshet-ingest is for so much",
+                           INPUT_BYTES_MAX >> 20);
+        if (n < 0 && errno != EINTR)
+            return err_set(eb, ERR_IO, "standard input: %s", strerror(errno));
+        if (n == 0)
+            return ERR_OK;
+        if (n > 0)
+            buf_commit(input, (size_t)n);
+    }
+}
+
+static bool
+is_blank(struct text line)
+{
+    for (size_t i = 0; i < line.n; i++)
+        if (!strchr(" \t\r", line.p[i]) || line.p[i] == '\0')
+            return false;
+    return true;
+}
+
+static enum err
+read_lines(struct batch *b, struct text rest, struct errbuf *eb)
+{
+    for (size_t number = 1; rest.n > 0; number++) {
+        const char *lf = memchr(rest.p, '\n', rest.n);
+        struct text line = {rest.p, lf ? (size_t)(lf - rest.p) : rest.n};
+        size_t used = line.n + (lf ? 1 : 0);
+        enum err err = is_blank(line) ? ERR_OK : add(b, line, eb);
+
+        if (err != ERR_OK)
+            return say_where("line", number, err, eb);
+        rest = (struct text){rest.p + used, rest.n - used};
+    }
+    return ERR_OK;
+}
+
+/* As in a shell's $(…), the line end that echo and editors put last is not part of the data. */
+static struct text
+without_line_end(struct text s)
+{
+    if (s.n > 0 && s.p[s.n - 1] == '\n')
+        s.n--;
+    if (s.n > 0 && s.p[s.n - 1] == '\r')
+        s.n--;
+    return s;
+}
+
+static enum err
+gather(struct batch *b, char **arguments, size_t n, struct errbuf *eb)
+{
+    enum err err;
+
+    if (n > 0)
+        return read_arguments(b, arguments, n, eb);
+    err = read_input(&b->input, eb);
+    if (err != ERR_OK)
+        return err;
+    return b->settings->json ? read_lines(b, buf_view(&b->input), eb)
+                             : add(b, without_line_end(buf_view(&b->input)), eb);
+}
+
+/* Gives keys to those that have none, and holds every event against the rules. */
+static enum err
+check(struct batch *b, struct errbuf *eb)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        struct event *e = &b->events[i];
+        struct buf key;
+        enum err err;
+
+        if (b->settings->key && !e->key.p) {
+            buf_init(&key, SIZE_MAX / 4);
+            buf_string(&key, b->settings->key);
+            if (b->n > 1)
+                buf_format(&key, "/%zu", i + 1);
+            b->keys[i] = buf_take(&key);
+            if (!b->keys[i])
+                return no_memory(eb);
+            e->key = text_of(b->keys[i]);
+        }
+        err = event_check(e, (size_t)b->settings->event_max, eb);
+        if (err == ERR_INVALID && !e->topic.p)
+            err_set(eb, err, "there is no topic; name it with --topic");
+        if (err != ERR_OK)
+            return b->n > 1 ? say_where("event", i + 1, err, eb) : err;
+    }
+    return b->n > 0 ? ERR_OK : err_set(eb, ERR_INVALID, "there is no event in the input");
+}
+
+/* ---- writing ---- */
+
+static void
+say_repeated(const struct event *e, const char *epoch)
+{
+    struct buf b;
+
+    buf_init(&b, SIZE_MAX / 4);
+    show_text(&b, e->key, SHOW_ALL);
+    fprintf(stderr,
+            "%s: key \"%.*s\" is known, nothing was written for it: it is event %" PRId64 "-%s\n",
+            set.program, (int)b.length, b.data, e->id, epoch);
+    buf_finish(&b);
+}
+
+static enum err
+write_events(struct batch *b, struct store *store, bool *repeated, struct errbuf *eb)
+{
+    enum err err = store_begin(store, eb);
+
+    for (size_t i = 0; err == ERR_OK && i < b->n; i++)
+        err = store_append(store, &b->events[i], &b->events[i].id, &repeated[i], eb);
+    if (err == ERR_OK)
+        err = store_commit(store, eb);
+    if (err != ERR_OK)
+        return err;
+    for (size_t i = 0; i < b->n; i++) {
+        printf("%" PRId64 "-%s\n", b->events[i].id, store_epoch(store));
+        if (repeated[i])
+            say_repeated(&b->events[i], store_epoch(store));
+    }
+    return ERR_OK;
+}
+
+static enum err
+open_and_write(struct batch *b, struct errbuf *eb)
+{
+    bool *repeated = mem_zalloc(b->n * sizeof *repeated);
+    struct store *store = NULL;
+    enum err err = repeated ? ERR_OK : no_memory(eb);
+
+    if (err == ERR_OK)
+        err = store_open(&store, b->settings->db, STORE_WRITE, STORE_SYNC_FULL, eb);
+    if (err == ERR_OK)
+        err = write_events(b, store, repeated, eb);
+    store_close(store);
+    mem_free(repeated);
+    return err;
+}
+
+static int
+publish(const struct settings *settings, char **arguments, size_t n)
+{
+    struct batch b = {.settings = settings};
+    struct errbuf eb = {""};
+    int status = EXIT_OK;
+    enum err err;
+
+    if (!settings->db)
+        return command_misuse(&set, "--db FILE is missing");
+    if (!settings->topic && !settings->json)
+        return command_misuse(&set, "--topic TOPIC is missing");
+    show_init();
+    buf_init(&b.input, INPUT_BYTES_MAX + READ_BYTES);
+    err = gather(&b, arguments, n, &eb);
+    if (err == ERR_OK)
+        err = check(&b, &eb);
+    if (err == ERR_OK)
+        err = open_and_write(&b, &eb);
+    if (err != ERR_OK)
+        status = command_fail(&set, err, &eb);
+    batch_finish(&b);
+    return status;
+}
+
+int
+command_publish(int argc, char **argv)
+{
+    struct settings settings = {0};
+    int rest, status;
+
+    if (!command_arguments(&set, &settings, argc, argv, &rest, &status))
+        return status;
+    status = publish(&settings, argv + rest, (size_t)(argc - rest));
+    option_finish(&set, &settings);
+    return status;
+}
