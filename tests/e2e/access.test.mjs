@@ -8,6 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { curl } from './kit/curl.mjs';
+import { program } from './kit/env.mjs';
+import { run } from './kit/process.mjs';
 import { makeKeys, makeToken, tamper } from './kit/token.mjs';
 import { until } from './kit/wait.mjs';
 import { World } from './kit/world.mjs';
@@ -229,6 +231,42 @@ describe('access through nginx', () => {
         }
     });
 
+    it('freshet token makes what the responder takes, and nginx or lighttpd passes on', async () => {
+        const make = (kind, key, ...args) => {
+            const file = join(dir, `${kind}.private`);
+            writeFileSync(file, key);
+            const done = run(program('freshet'), ['token', '--key', file, '--read', 'own', '--write', 'chat', ...args]);
+            assert.equal(done.code, 0, done.stderr);
+            return done.stdout.toString().trim();
+        };
+        const tokens = {
+            hs: make('hs', keys.secret),
+            rs: make('rs', keys.rsa.private, '--algorithm', 'RS256'),
+            es: make('es', keys.ec.private, '--algorithm', 'ES256'),
+            strict: make('hs', keys.secret, '--audience', 'events', '--issuer', 'login'),
+        };
+        for (const [name, token] of Object.entries(tokens)) {
+            const status = async (query) => (await curl([...bearer(token), worlds[name].url(query)], { seconds: 1 })).status;
+            assert.deepEqual([name, await status('?topic=own'), await status('?topic=chat')], [name, 200, 403]);
+        }
+        const world = await World.open({
+            server: 'lighttpd',
+            options: ['--token-key', worlds.hs.keyFile, '--token-cookie', 'login', '--publish'],
+        });
+        try {
+            const status = async (...args) => (await curl([...args, world.url()], { seconds: 1 })).status;
+            assert.equal(await status(), 401);
+            assert.equal(await status(...bearer(tokens.hs)), 200);
+            assert.equal(await status(...cookie(tokens.hs)), 200);
+            assert.equal(await status(...bearer(tokens.hs), ...bearer(tokens.hs)), 401);
+            assert.equal(await status(...bearer(tokens.hs), ...post()), 201);
+            assert.equal(await status(...cookie(tokens.hs), ...post()), 403);
+            assert.equal(await status(...cookie(tokens.hs), ...header('Origin', world.base), ...post()), 201);
+        } finally {
+            await world.close();
+        }
+    });
+
     it('one event that is not granted, and nothing of the request is written', async () => {
         const world = worlds.hs;
         const count = () => Number(world.db.sql('SELECT count(*) FROM events'));
@@ -332,12 +370,15 @@ describe('logins by the web server', () => {
                 sessions.set('s1', '42');
                 response.writeHead(204, { 'Set-Cookie': 'session=s1; HttpOnly; SameSite=Lax' }).end();
             } else {
-                response.writeHead(user ? 204 : 401, user ? { 'X-Freshet-Topics': `user/${user}/* news`, 'X-Freshet-User': user } : {}).end();
+                response.writeHead(user ? 204 : 401, !user ? {} : {
+                    'X-Freshet-Topics': `user/${user}/* news`, 'X-Freshet-User': user,
+                    ...(user === '42' ? { 'X-Freshet-Publish': 'on' } : {}),
+                }).end();
             }
         });
         await new Promise((resolve) => login.listen(0, '127.0.0.1', resolve));
         const app = `http://127.0.0.1:${login.address().port}/`;
-        const world = await World.open({ variant: 'production', auth: app });
+        const world = await World.open({ variant: 'production', auth: app, options: ['--publish'] });
         try {
             const url = (query) => `${world.base}/private/events${query}`;
             const ask = (query, ...args) => curl(['-k', ...args, url(query)], { seconds: 2 });
@@ -351,6 +392,12 @@ describe('logins by the web server', () => {
             assert.deepEqual(all.body.match(/^data: [^{].*$/gm), ['data: news', 'data: user/42/inbox']);
             assert.equal((await ask('?topic=user/7/inbox', ...session)).status, 403);
             assert.equal((await ask('?topic=user/42/*', ...session, ...header('X-Freshet-Topics', '*'))).status, 200);
+            const own = header('Origin', world.base);
+            assert.equal((await ask('', ...session, ...own, ...post('news'))).status, 201);
+            assert.equal((await ask('', ...session, ...post('news'))).status, 403);
+            assert.equal((await ask('', ...session, ...header('Origin', APP), ...post('news'))).status, 403);
+            sessions.set('s1', '7');
+            assert.equal((await ask('', ...session, ...own, ...post('news'))).status, 403);
             sessions.clear();
             assert.equal((await ask('', ...session)).status, 401);
         } finally {
