@@ -56,8 +56,8 @@ enum err store_marks(struct store *s, struct store_marks *m, struct errbuf *eb);
 /* PRAGMA data_version: changes after another connection's commit. A hint, never a proof. */
 enum err store_data_version(struct store *s, int64_t *version, struct errbuf *eb);
 
-/* Called once per event in id order; the event's texts are valid during the call only. Returning
- * false says that this event was NOT taken and ends the page before it. */
+/* Called once per event in the page's order; the event's texts are valid during the call only.
+ * Returning false says that this event was NOT taken and ends the page before it. */
 typedef bool store_sink(void *context, const struct event *e);
 
 struct store_query {
@@ -73,12 +73,17 @@ struct store_page {
     struct store_marks marks; /* read in the same transaction as the rows */
 };
 
-/* One page, oldest first. When after < marks.pruned_through the caller's position is gone: the
- * page still reads the rows that are left after `after`; what to tell the client is the caller's
+/* One page, oldest first. When after < marks.pruned_through the caller's position is gone: the page
+ * still reads the rows that are left after `after`; what to tell the client is the caller's
  * business. Cost: one index seek for everything or for exact topics; a scan with the filter applied
  * otherwise, so a page may be empty and not at the end. */
 enum err store_read(struct store *s, const struct store_query *q, store_sink *sink, void *context,
                     struct store_page *page, struct errbuf *eb);
+
+/* The same downwards: events with id < q->after, newest first. Every matching event in [through,
+ * q->after) was handed to the sink, and `end` says through <= marks.oldest. */
+enum err store_read_back(struct store *s, const struct store_query *q, store_sink *sink,
+                         void *context, struct store_page *page, struct errbuf *eb);
 
 /* The position before the last n matching events: reading after it gives exactly them (fewer when
  * there are fewer). Looks at no more than scan_max rows, downwards from `before` (exclusive; 0 =
@@ -110,6 +115,22 @@ enum err store_count(struct store *s, int64_t through, int64_t *rows, struct err
  */
 typedef void store_source_sink(void *context, struct text source, struct text position);
 enum err store_sources(struct store *s, store_source_sink *sink, void *context, struct errbuf *eb);
+
+/* The first topic after the text `after`, in byte order, that the filter's topics match (its types
+ * are not looked at); *topic is a copy that the caller frees with mem_free(), NULL when there is
+ * none. One index seek: a topic that is found and matches no pattern cannot exist, see
+ * store_topics.c. */
+enum err store_next_topic(struct store *s, const struct subscription *filter, struct text after,
+                          char **topic, struct errbuf *eb);
+
+/* Counts the next rows of a topic: those with id > after, at most rows_max. *last is the id of the
+ * last one counted, or `after`; *count < rows_max says that there are no more. */
+enum err store_count_topic(struct store *s, struct text topic, int64_t after, uint32_t rows_max,
+                           uint32_t *count, int64_t *last, struct errbuf *eb);
+
+/* The first id of a topic above `after`; 0 when there is none. */
+enum err store_first_in_topic(struct store *s, struct text topic, int64_t after, int64_t *id,
+                              struct errbuf *eb);
 
 /* ---- writing; STORE_WRITE only ---- */
 

@@ -218,6 +218,7 @@ struct walk {
     struct scan scan;
     uint32_t taken;
     int64_t through;
+    bool down;
     bool stopped; /* before the end of the table */
 };
 
@@ -225,7 +226,7 @@ struct walk {
 static void
 stop_before(struct walk *w, int64_t id)
 {
-    w->through = id - 1;
+    w->through = w->down ? id + 1 : id - 1;
     w->stopped = true;
 }
 
@@ -263,14 +264,17 @@ take(struct walk *w, sqlite3_stmt *st, struct errbuf *eb)
 static enum err
 read_rows(struct walk *w, enum way way, struct errbuf *eb)
 {
-    enum statement name = way == WAY_ALL     ? SQL_READ_ALL
-                          : way == WAY_TOPIC ? SQL_READ_TOPIC
-                                             : SQL_READ_SCAN;
+    static const enum statement names[][2] = {
+        [WAY_ALL] = {SQL_READ_ALL, SQL_BACK_ALL},
+        [WAY_TOPIC] = {SQL_READ_TOPIC, SQL_BACK_TOPIC},
+        [WAY_SCAN] = {SQL_READ_SCAN, SQL_BACK_SCAN},
+    };
+    enum statement name = names[way][w->down];
     sqlite3_stmt *st = w->s->statements[name];
     enum err err = ERR_OK;
     int code = SQLITE_ROW;
 
-    bind_way(st, way, w->q->after, &w->scan);
+    bind_way(st, way, w->through, &w->scan);
     while (err == ERR_OK && !w->stopped) {
         code = sqlite3_step(st);
         if (code != SQLITE_ROW)
@@ -306,7 +310,7 @@ static enum err
 read_merged(struct walk *w, struct errbuf *eb)
 {
     struct merge m;
-    enum err err = merge_init(&m, w->s, w->q->filter, false, w->q->after, eb);
+    enum err err = merge_init(&m, w->s, w->q->filter, w->down, w->through, eb);
 
     while (err == ERR_OK && m.n > 0) {
         err = read_one(w, m.heap[0].id, eb);
@@ -319,31 +323,55 @@ read_merged(struct walk *w, struct errbuf *eb)
     return err;
 }
 
-enum err
-store_read(struct store *s, const struct store_query *q, store_sink *sink, void *context,
-           struct store_page *page, struct errbuf *eb)
+/* A walk that was not stopped has looked at everything there is. */
+static void
+finish_page(struct store_page *page, bool all, bool down)
+{
+    int64_t last = down ? page->marks.oldest : page->marks.newest;
+
+    if (all && (down ? page->through > last : page->through < last))
+        page->through = last;
+    page->end = down ? page->through <= last : page->through >= last;
+}
+
+static enum err
+read_either(struct store *s, const struct store_query *q, bool down, store_sink *sink,
+            void *context, struct store_page *page, struct errbuf *eb)
 {
     enum way way = way_for(q->filter);
-    struct walk w = {.s = s, .q = q, .sink = sink, .context = context, .through = q->after};
+    struct walk w = {.s = s, .q = q, .sink = sink, .context = context, .down = down};
     enum err err;
     bool own;
 
     w.scan = (struct scan){q->filter, way == WAY_SCAN, allowance(q->filter, q->scan_max), false};
+    w.through = q->after;
     w.stopped = q->rows_max == 0;
     err = store_begin_read(s, &own, eb);
     if (err != ERR_OK)
         return err;
     err = store_marks(s, &page->marks, eb);
-    if (err == ERR_OK && q->after < page->marks.newest)
+    if (err == ERR_OK && !w.stopped && (down || q->after < page->marks.newest))
         err = way == WAY_TOPICS ? read_merged(&w, eb) : read_rows(&w, way, eb);
     store_end_read(s, own);
     if (err != ERR_OK)
         return err;
     page->through = w.through;
-    if (!w.stopped && page->through < page->marks.newest)
-        page->through = page->marks.newest;
-    page->end = page->through >= page->marks.newest;
+    finish_page(page, !w.stopped, down);
     return ERR_OK;
+}
+
+enum err
+store_read(struct store *s, const struct store_query *q, store_sink *sink, void *context,
+           struct store_page *page, struct errbuf *eb)
+{
+    return read_either(s, q, false, sink, context, page, eb);
+}
+
+enum err
+store_read_back(struct store *s, const struct store_query *q, store_sink *sink, void *context,
+                struct store_page *page, struct errbuf *eb)
+{
+    return read_either(s, q, true, sink, context, page, eb);
 }
 
 /* ---- positions ---- */
