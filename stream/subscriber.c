@@ -62,23 +62,30 @@ json_id(struct buf *out, const char *name, int64_t id, const char *epoch)
 }
 
 void
+subscriber_reset_json(struct buf *out, enum cursor_reset why, struct text requested, int64_t oldest,
+                      int64_t newest, const char *epoch)
+{
+    buf_format(out, "{\"reason\":\"%s\",\"requested\":", cursor_reset_name(why));
+    if (requested.n > REQUESTED_MAX)
+        requested.n = REQUESTED_MAX;
+    while (requested.n > 0 && !text_is_utf8(requested)) /* cut, or sent, in mid-character */
+        requested.n--;
+    buf_json(out, requested);
+    buf_byte(out, ',');
+    json_id(out, "oldest", oldest <= newest ? oldest : 0, epoch);
+    buf_byte(out, ',');
+    json_id(out, "newest", newest, epoch);
+    buf_byte(out, '}');
+}
+
+void
 subscriber_reset(struct buf *out, enum cursor_reset why, struct text requested, int64_t oldest,
                  int64_t newest, const char *epoch)
 {
     struct buf json;
 
     buf_init(&json, 1024);
-    buf_format(&json, "{\"reason\":\"%s\",\"requested\":", cursor_reset_name(why));
-    if (requested.n > REQUESTED_MAX)
-        requested.n = REQUESTED_MAX;
-    while (requested.n > 0 && !text_is_utf8(requested)) /* cut, or sent, in mid-character */
-        requested.n--;
-    buf_json(&json, requested);
-    buf_byte(&json, ',');
-    json_id(&json, "oldest", oldest <= newest ? oldest : 0, epoch);
-    buf_byte(&json, ',');
-    json_id(&json, "newest", newest, epoch);
-    buf_byte(&json, '}');
+    subscriber_reset_json(&json, why, requested, oldest, newest, epoch);
     if (buf_failed(&json))
         out->failed = true;
     else

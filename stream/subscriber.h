@@ -60,8 +60,11 @@ void gather_init(struct gather *g, size_t bytes_max);
  * sse_event(). */
 enum gathered subscriber_gather(struct subscriber *s, struct gather *g, const char *epoch);
 
-/* Appends the block "freshet:reset" to out. requested is what the client sent; ids <= 0 become
- * null. */
+/* Appends what a client is told whose cursor could not be honoured: {"reason":…, "requested":…,
+ * "oldest":…, "newest":…}. requested is what it sent; ids <= 0 become null. */
+void subscriber_reset_json(struct buf *out, enum cursor_reset why, struct text requested,
+                           int64_t oldest, int64_t newest, const char *epoch);
+/* The same as the block "freshet:reset". */
 void subscriber_reset(struct buf *out, enum cursor_reset why, struct text requested, int64_t oldest,
                       int64_t newest, const char *epoch);
 
