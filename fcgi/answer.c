@@ -12,6 +12,7 @@
 #include "fcgi/access.h"
 #include "fcgi/answer.h"
 #include "fcgi/cors.h"
+#include "fcgi/history.h"
 #include "fcgi/query.h"
 #include "fcgi/request.h"
 #include "stream/sse.h"
@@ -148,6 +149,7 @@ begin_at(struct conn *c, struct query *q)
     int64_t position;
 
     switch (q->start) {
+    case START_BEFORE: /* pages only */
     case START_NOW:
         join(c, w->head_id);
         break;
@@ -265,9 +267,8 @@ stream(struct conn *c, struct query *q)
     buf_finish(&b);
 }
 
-/* Whether this address may have one stream more. */
-static bool
-admit(struct conn *c)
+bool
+answer_admit(struct conn *c)
 {
     struct server *s = c->server;
     int64_t max = s->settings->streams_per_address;
@@ -279,29 +280,33 @@ admit(struct conn *c)
     return c->address;
 }
 
+bool
+answer_query(struct conn *c, const struct request *r, enum query_kind kind, struct query *q)
+{
+    struct server *s = c->server;
+    struct query_limits limits = {(size_t)s->settings->topics_max, s->epoch, r->topics,
+                                  clock_wall_ms(), kind};
+    struct errbuf eb;
+    enum err err = query_parse(r->query, r->last_event_id, &limits, q, &eb);
+
+    if (err == ERR_INVALID)
+        answer_problem(c, 400, "Bad Request", "", eb.text);
+    else if (err == ERR_DENIED)
+        answer_problem(c, 403, "Forbidden", "", eb.text);
+    else if (err != ERR_OK)
+        conn_drop(c, REASON_NO_MEMORY);
+    return err == ERR_OK;
+}
+
 static void
 get(struct conn *c, const struct request *r)
 {
     struct server *s = c->server;
-    struct query_limits limits = {(size_t)s->settings->topics_max, s->epoch, r->topics,
-                                  clock_wall_ms()};
     struct query q;
-    struct errbuf eb;
-    enum err err = query_parse(r->query, r->last_event_id, &limits, &q, &eb);
 
-    if (err == ERR_INVALID) {
-        answer_problem(c, 400, "Bad Request", "", eb.text);
+    if (!answer_query(c, r, QUERY_STREAM, &q))
         return;
-    }
-    if (err == ERR_DENIED) {
-        answer_problem(c, 403, "Forbidden", "", eb.text);
-        return;
-    }
-    if (err != ERR_OK) {
-        conn_drop(c, REASON_NO_MEMORY);
-        return;
-    }
-    if (s->draining || s->n_streams >= (uint64_t)s->settings->streams_max || !admit(c))
+    if (s->draining || s->n_streams >= (uint64_t)s->settings->streams_max || !answer_admit(c))
         come_back_later(c);
     else
         stream(c, &q);
@@ -381,12 +386,14 @@ serve(struct conn *c, const struct request *r, struct access *a)
     if (a->status)
         answer_problem(c, a->status, a->status == 401 ? "Unauthorized" : "Forbidden", a->challenge,
                        a->why.text);
+    else if (text_equal(r->method, TEXT_LIT("POST")))
+        publish(c, &granted, a);
+    else if (history(c, &granted))
+        return;
     else if (text_equal(r->method, TEXT_LIT("GET")))
         get(c, &granted);
-    else if (text_equal(r->method, TEXT_LIT("HEAD")))
-        head(c);
     else
-        publish(c, &granted, a);
+        head(c);
 }
 
 void

@@ -2,6 +2,7 @@
 #ifndef FCGI_ANSWER_H
 #define FCGI_ANSWER_H
 
+#include "fcgi/query.h"
 #include "fcgi/server.h"
 
 struct access;
@@ -19,6 +20,13 @@ void answer_problem(struct conn *c, int status, const char *title, const char *h
 void answer_too_large(struct conn *c);
 /* A response that is complete, head and body. A buffer that has failed closes the connection. */
 void answer_whole(struct conn *c, const struct buf *b);
+
+/* What the query string and Last-Event-ID ask for, within what this request may read; the caller
+ * finishes *q. False: it was refused, and that has been answered. */
+bool answer_query(struct conn *c, const struct request *r, enum query_kind kind, struct query *q);
+
+/* Whether this address may have one stream more; if so, the connection counts. */
+bool answer_admit(struct conn *c);
 
 /* publish.c: POST, whose body is then read; it has been read; it has been written. */
 void publish(struct conn *c, const struct request *r, struct access *access);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "fcgi/answer.h"
+#include "fcgi/history.h"
 #include "fcgi/request.h"
 
 enum { READ_BYTES = 16 * 1024 };
@@ -206,7 +207,7 @@ set_blocked(struct conn *c, bool blocked)
     if (c->blocked != blocked)
         watch(c, blocked);
     c->blocked = blocked;
-    if (c->state == CONN_STREAM)
+    if (c->state == CONN_STREAM || c->state == CONN_REPLY)
         server_list(s, c, blocked ? &s->blocked : &s->quiet);
 }
 
@@ -269,6 +270,27 @@ conn_send(struct conn *c, struct text text)
         send_with_headers(c, text);
     else
         send_text(c, text);
+}
+
+void
+conn_reply(struct conn *c, const struct buf *response)
+{
+    if (buf_failed(response)) {
+        conn_drop(c, REASON_NO_MEMORY);
+        return;
+    }
+    c->state = CONN_REPLY;
+    server_list(c->server, c, &c->server->blocked);
+    conn_send(c, buf_view(response));
+    if (c->state != CONN_REPLY)
+        return;
+    if (!outlet_hold_end(&c->out)) {
+        conn_drop(c, REASON_NO_MEMORY);
+        return;
+    }
+    c->end_sent = true;
+    c->unsent = c->out.rest_n;
+    c->server->history_unsent += c->unsent;
 }
 
 /* The socket took something: what was blocked is not, and the silence begins anew. */
@@ -373,10 +395,12 @@ conn_flush(struct conn *c)
 {
     if (c->state == CONN_ENDING)
         flush_ending(c);
+    else if (c->state == CONN_HISTORY)
+        history_wake(c);
     else if (c->state == CONN_STREAM && c->joined && !c->sub.waiting)
         flush_stream(c);
-    else
-        flush_rest(c);
+    else if (flush_rest(c) && c->state == CONN_REPLY)
+        conn_end(c, REASON_ANSWERED);
 }
 
 void
@@ -405,6 +429,10 @@ leave(struct conn *c, enum conn_reason reason)
     if (c->address)
         addresses_end(&s->addresses, c->address);
     c->address = NULL;
+    if (c->history)
+        history_leave(c);
+    s->history_unsent -= c->unsent;
+    c->unsent = 0;
     if (!c->sub.feed)
         return;
     s->n_streams--;

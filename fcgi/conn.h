@@ -8,6 +8,10 @@
  *
  * A POST goes from REQUEST over BODY (reading it) and PUBLISH (the writer has it) to ENDING.
  *
+ * A request for history goes from REQUEST over HISTORY (its answer is being read, or waited for)
+ * and, if the socket does not take the answer at once, REPLY (in the list of blocked ones) to
+ * ENDING.
+ *
  * libuv's callbacks only record (conn is linked into `readable` or `ready`); the work is done in
  * the turn. */
 #ifndef FCGI_CONN_H
@@ -40,6 +44,8 @@ enum conn_state {
     CONN_BODY,
     CONN_PUBLISH,
     CONN_STREAM,
+    CONN_HISTORY,
+    CONN_REPLY,
     CONN_ENDING,
     CONN_DEAD,
 };
@@ -55,6 +61,8 @@ struct conn {
     struct buf in;               /* the beginning of a request that came in pieces */
     struct record_reader reader; /* of what comes behind the parameters */
     struct writer_job *upload;   /* what is being published; in state PUBLISH the writer has it */
+    struct history *history;     /* set while in state HISTORY */
+    size_t unsent;               /* of a REPLY, counted in the server's history_unsent */
     char *path;                  /* of the request, for the Location of what was published */
     char *remote;                /* the client's address, for the log; may be NULL */
     char *headers;               /* header lines that the response gets besides; may be NULL */
@@ -83,6 +91,10 @@ void conn_flush(struct conn *c);
 
 /* Sends a text, or keeps it. The first one begins with the response's Status line. */
 void conn_send(struct conn *c, struct text text);
+
+/* Sends a response that is complete, head and body, and ends. A buffer that has failed closes the
+ * connection. */
+void conn_reply(struct conn *c, const struct buf *response);
 
 /* Sends a comment so that nobody takes silence for death. */
 void conn_heartbeat(struct conn *c);

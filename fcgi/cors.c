@@ -76,7 +76,8 @@ cors_headers(const char *list, const struct request *r, struct buf *out)
     buf_string(out, "Access-Control-Allow-Origin: ");
     buf_text(out, r->origin);
     buf_string(out, "\r\nAccess-Control-Allow-Credentials: true\r\n"
-                    "Access-Control-Expose-Headers: ETag, Link, Location, Retry-After\r\n");
+                    "Access-Control-Expose-Headers: ETag, Freshet-Live, Freshet-Next, "
+                    "Freshet-Reset, Link, Location, Retry-After\r\n");
 }
 
 void

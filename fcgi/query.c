@@ -14,7 +14,7 @@ struct parse {
     const struct query_limits *limits;
     struct query *q;
     struct errbuf *eb;
-    char *cursor, *since, *last;
+    char *cursor, *since, *last, *before, *limit, *wait;
 };
 
 typedef enum err add_function(struct subscription *s, struct text value, struct errbuf *eb);
@@ -51,28 +51,50 @@ keep(char **member, char **value)
     *value = NULL;
 }
 
-enum parameter { TOPIC, TYPE, WHERE, RESET, CURSOR, SINCE, LAST, UNKNOWN };
+enum parameter {
+    TOPIC,
+    TYPE,
+    WHERE,
+    RESET,
+    CURSOR,
+    SINCE,
+    LAST,
+    BEFORE,
+    LIMIT,
+    WAIT,
+    TOPICS,
+    UNKNOWN,
+};
+
+enum { STREAM = 1 << QUERY_STREAM, PAGE = 1 << QUERY_PAGE, LIST = 1 << QUERY_TOPICS };
+
+/* Which names mean something for which kinds of answer, and which say where it begins. */
+static const struct {
+    const char *name;
+    enum parameter parameter;
+    unsigned kinds;
+    bool is_start;
+} known[] = {
+    {"topic", TOPIC, STREAM | PAGE | LIST, false},
+    {"type", TYPE, STREAM | PAGE, false},
+    {"where", WHERE, STREAM | PAGE, false},
+    {"reset", RESET, STREAM | PAGE, false},
+    {"last_event_id", CURSOR, STREAM | PAGE, true},
+    {"lastEventId", CURSOR, STREAM | PAGE, true},
+    {"lastEventID", CURSOR, STREAM | PAGE, true},
+    {"since", SINCE, STREAM | PAGE, true},
+    {"last", LAST, STREAM | PAGE, true},
+    {"before", BEFORE, PAGE, true},
+    {"limit", LIMIT, PAGE | LIST, false},
+    {"wait", WAIT, PAGE, false},
+    {"topics", TOPICS, LIST, true},
+};
 
 static enum parameter
-parameter_of(struct text name)
+parameter_of(struct text name, enum query_kind kind)
 {
-    static const struct {
-        const char *name;
-        enum parameter parameter;
-    } known[] = {
-        {"topic", TOPIC},
-        {"type", TYPE},
-        {"where", WHERE},
-        {"reset", RESET},
-        {"last_event_id", CURSOR},
-        {"lastEventId", CURSOR},
-        {"lastEventID", CURSOR},
-        {"since", SINCE},
-        {"last", LAST},
-    };
-
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (text_equal(name, text_of(known[i].name)))
+        if (known[i].kinds & 1U << kind && text_equal(name, text_of(known[i].name)))
             return known[i].parameter;
     return UNKNOWN;
 }
@@ -100,6 +122,18 @@ take_parameter(struct parse *p, enum parameter parameter, char **value, size_t n
     case LAST:
         keep(&p->last, value);
         break;
+    case BEFORE:
+        keep(&p->before, value);
+        break;
+    case LIMIT:
+        keep(&p->limit, value);
+        break;
+    case WAIT:
+        keep(&p->wait, value);
+        break;
+    case TOPICS:
+        keep(&p->q->topics, value);
+        break;
     case UNKNOWN:
         break;
     }
@@ -113,7 +147,7 @@ take_pairs(struct parse *p, struct text rest)
     enum err err = ERR_OK;
 
     while (err == ERR_OK && form_next(&rest, &name, &raw)) {
-        enum parameter parameter = parameter_of(name);
+        enum parameter parameter = parameter_of(name, p->limits->kind);
         char *value;
         size_t n;
 
@@ -175,11 +209,52 @@ parse_last(struct parse *p)
     return ERR_OK;
 }
 
+/* Going back begins at a position of this database; a cursor of another one is told like any that
+ * cannot be honoured, and the page is then the newest. */
+static enum err
+parse_before(struct parse *p)
+{
+    struct query *q = p->q;
+
+    if (p->since || p->last || p->cursor || p->wait)
+        return err_set(p->eb, ERR_INVALID,
+                       "before= excludes since=, last=, last_event_id= and wait=");
+    q->start = START_BEFORE;
+    q->id = INT64_MAX;
+    if (strcmp(p->before, "now") == 0)
+        return ERR_OK;
+    q->reset = cursor_parse(text_of(p->before), p->limits->epoch, &q->id);
+    if (q->reset == CURSOR_INVALID)
+        return err_set(p->eb, ERR_INVALID, "before= must be now or an event id");
+    if (q->id == 0) /* nothing is before the first */
+        q->id = 1;
+    keep(&q->requested, &p->before);
+    return ERR_OK;
+}
+
+static enum err
+parse_numbers(struct parse *p)
+{
+    long long n = 0;
+
+    if (p->limit && (!text_to_int64(text_of(p->limit), &n) || n < 1))
+        return err_set(p->eb, ERR_INVALID, "limit= must be a whole number from 1 on");
+    if (p->limit)
+        p->q->limit = n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
+    if (p->wait && !option_duration(p->wait, &p->q->wait_ms))
+        return err_set(p->eb, ERR_INVALID, "wait= must be a duration such as 30s or 500ms");
+    return ERR_OK;
+}
+
 static enum err
 choose_start(struct parse *p, struct text header)
 {
-    enum err err = ERR_OK;
+    enum err err = parse_numbers(p);
 
+    if (err == ERR_OK && p->before)
+        return parse_before(p);
+    if (err != ERR_OK || p->limits->kind == QUERY_TOPICS)
+        return err;
     if (p->since && p->last)
         return err_set(p->eb, ERR_INVALID, "since= and last= exclude each other");
     if (p->since)
@@ -235,6 +310,9 @@ query_parse(struct text query_string, struct text last_event_id, const struct qu
     mem_free(p.cursor);
     mem_free(p.since);
     mem_free(p.last);
+    mem_free(p.before);
+    mem_free(p.limit);
+    mem_free(p.wait);
     if (err != ERR_OK)
         query_finish(q);
     return err;
@@ -245,5 +323,68 @@ query_finish(struct query *q)
 {
     subscription_finish(&q->what);
     mem_free(q->requested);
-    q->requested = NULL;
+    mem_free(q->topics);
+    q->requested = q->topics = NULL;
+}
+
+bool
+query_has(struct text query_string, struct text name)
+{
+    struct text found, raw;
+
+    while (form_next(&query_string, &found, &raw))
+        if (text_equal(found, name))
+            return true;
+    return false;
+}
+
+static bool
+is_start(struct text name)
+{
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (known[i].is_start && text_equal(name, text_of(known[i].name)))
+            return true;
+    return false;
+}
+
+void
+query_link(struct buf *out, struct text query_string, const char *name, struct text value)
+{
+    struct text other, raw;
+
+    buf_byte(out, '?');
+    while (form_next(&query_string, &other, &raw)) {
+        if (is_start(other))
+            continue;
+        buf_text(out, other);
+        buf_byte(out, '=');
+        buf_text(out, raw);
+        buf_byte(out, '&');
+    }
+    buf_string(out, name);
+    buf_byte(out, '=');
+    for (size_t i = 0; i < value.n; i++) {
+        unsigned char c = (unsigned char)value.p[i];
+
+        if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+            c == '-' || c == '/')
+            buf_byte(out, (char)c);
+        else
+            buf_format(out, "%%%02X", c);
+    }
+}
+
+struct text
+query_event(struct text path_info, struct text script_name)
+{
+    struct text path = path_info.n > 0 ? path_info : script_name;
+    const char *slash = path.n ? memrchr(path.p, '/', path.n) : NULL;
+    struct text last;
+
+    if (!slash)
+        return TEXT_NONE;
+    last = (struct text){slash + 1, path.n - (size_t)(slash + 1 - path.p)};
+    if (path_info.n > 1)
+        return (struct text){path_info.p + 1, path_info.n - 1};
+    return last.n > 0 && last.p[0] >= '0' && last.p[0] <= '9' ? last : TEXT_NONE;
 }

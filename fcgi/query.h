@@ -7,11 +7,19 @@
 #ifndef FCGI_QUERY_H
 #define FCGI_QUERY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "stream/cursor.h"
 #include "stream/subscription.h"
+
+enum query_kind {
+    QUERY_STREAM,
+    QUERY_PAGE,   /* limit=, wait= and before= are known, too */
+    QUERY_TOPICS, /* the list of topics: limit= and topics= are known, a start is not */
+};
 
 enum query_start {
     START_NOW,
@@ -20,6 +28,7 @@ enum query_start {
     START_SINCE,    /* at `time_ms`, wall clock */
     START_LAST,     /* before the newest `count` matching events */
     START_RESET,    /* the cursor is unusable for the reason `reset` */
+    START_BEFORE,   /* pages only: newest first, what is before `id`; INT64_MAX = the newest */
 };
 
 struct query {
@@ -30,6 +39,9 @@ struct query {
     enum cursor_reset reset;
     bool reset_now;
     char *requested; /* the cursor as it was sent, NUL-terminated; NULL when there was none */
+    uint32_t limit;  /* 0 = not given */
+    int64_t wait_ms; /* 0 = not given */
+    char *topics; /* QUERY_TOPICS: the topic after which the list goes on; NULL = from the first */
 };
 
 struct query_limits {
@@ -38,11 +50,24 @@ struct query_limits {
     struct text grants; /* patterns this request may read, separated by blanks (%20 is one inside a
                          * topic, %25 a '%'); TEXT_NONE = all topics, empty = none */
     int64_t now_ms;     /* wall clock, for since=10m */
+    enum query_kind kind;
 };
 
 /* On ERR_INVALID and ERR_DENIED (texts for the client) and ERR_NOMEM nothing needs to be freed. */
 enum err query_parse(struct text query_string, struct text last_event_id,
                      const struct query_limits *limits, struct query *q, struct errbuf *eb);
 void query_finish(struct query *q);
+
+/* True when the query string has a parameter of this name. */
+bool query_has(struct text query_string, struct text name);
+
+/* Appends "?" and the query string with name=value for what says where to begin: a link to the next
+ * page. */
+void query_link(struct buf *out, struct text query_string, const char *name, struct text value);
+
+/* The event that a path names: the PATH_INFO "/12-k3f9", or, where the web server does not split
+ * the path, the last segment of SCRIPT_NAME if that begins with a digit. TEXT_NONE when it names
+ * none. */
+struct text query_event(struct text path_info, struct text script_name);
 
 #endif

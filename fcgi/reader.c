@@ -208,8 +208,11 @@ run_job(struct reader *r, struct reader_job *job)
     case JOB_LAST:
         finished = step_last(r, job, &eb);
         break;
+    case JOB_RUN:
+        finished = job->run(job, r->store, &eb);
+        break;
     }
-    if (finished && job->err == ERR_OK && job->kind != JOB_PAGE)
+    if (finished && job->err == ERR_OK && job->kind != JOB_PAGE && job->kind != JOB_RUN)
         job->err = store_marks(r->store, &job->marks, &eb);
     if (finished && job->err == ERR_OK && job->kind == JOB_EARLIEST)
         job->position = job->marks.oldest - 1;

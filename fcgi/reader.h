@@ -31,6 +31,7 @@ enum reader_job_kind {
     JOB_EARLIEST, /* the position before the oldest event */
     JOB_SINCE,    /* the position at `time_ms` */
     JOB_LAST,     /* the position before the newest `count` matching events */
+    JOB_RUN,      /* whatever `run` does */
 };
 
 /* The loop makes it, and owns it again when it comes back; in between it is the reader's. */
@@ -46,6 +47,9 @@ struct reader_job {
     struct store_marks marks; /* out */
     struct page *page;        /* out of JOB_PAGE: whoever takes the job owns it */
     enum err err;
+    /* JOB_RUN: called in the reader's thread; sets job->err. False: call again, after the others.
+     * One call takes no longer than reading a page, so that the tail does not wait. */
+    bool (*run)(struct reader_job *job, struct store *store, struct errbuf *eb);
     TAILQ_ENTRY(reader_job) next;
 };
 

@@ -32,6 +32,10 @@
     ROW(port, "SERVER_PORT")                                                                       \
     ROW(scheme, "REQUEST_SCHEME")                                                                  \
     ROW(address, "FRESHET_ADDRESS")                                                                \
+    ROW(path_info, "PATH_INFO")                                                                    \
+    ROW(accept, "HTTP_ACCEPT")                                                                     \
+    ROW(none_match, "HTTP_IF_NONE_MATCH")                                                          \
+    ROW(user, "REMOTE_USER")                                                                       \
     ROW(remote, "REMOTE_ADDR")
 
 struct request {

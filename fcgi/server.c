@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "fcgi/answer.h"
 #include "fcgi/control.h"
+#include "fcgi/history.h"
 #include "fcgi/loop.h"
 #include "fcgi/request.h"
 
@@ -179,6 +180,8 @@ stage_replay(struct server *s)
     while ((job = reader_take_job(s->reader))) {
         if (job->kind == JOB_PAGE)
             page_arrived(s, job);
+        else if (job->kind == JOB_RUN)
+            history_arrived(s, job);
         else
             answer_located(s, job);
     }
@@ -229,6 +232,7 @@ stage_flush(struct server *s)
     /* Who has turned out to be behind waits from now on for pages of the table. */
     while (s->pages_in_flight < PAGES_IN_FLIGHT && (request = hub_next_request(&s->hub)))
         fetch_page(s, request);
+    history_read_more(s);
 }
 
 /* ---- timers ---- */
@@ -259,6 +263,7 @@ drain(struct server *s)
             break;
         conn_end(c, REASON_SHUTDOWN);
     }
+    history_end_waits(s, INT64_MAX);
     if (left_ms <= 0)
         while ((c = TAILQ_FIRST(&s->requests.queue)))
             conn_drop(c, REASON_SHUTDOWN);
@@ -283,6 +288,9 @@ stage_timers(struct server *s)
                  (long long)set->request_timeout_ms);
         conn_drop(c, REASON_STALLED);
     }
+    history_end_waits(s, s->now_ms);
+    while ((c = due(s, &s->asking, set->request_timeout_ms)))
+        history_too_late(c);
     while ((c = due(s, &s->ending, LINGER_MS)))
         conn_drop(c, REASON_CLIENT_GONE);
     while ((d = deadlines_first(&s->expiring)) && d->at_ms <= s->now_ms) {
@@ -317,21 +325,30 @@ soonest(const struct server *s, const struct conn_list *list, int64_t limit_ms, 
         *wait_ms = left > 0 ? left : 0;
 }
 
+static void
+soonest_deadline(const struct server *s, const struct deadlines *all, int64_t *wait_ms)
+{
+    const struct deadline *d = deadlines_first(all);
+
+    if (d && d->at_ms - s->now_ms < *wait_ms)
+        *wait_ms = d->at_ms > s->now_ms ? d->at_ms - s->now_ms : 0;
+}
+
 /* Makes sure that the next turn comes in time: at once when work is left, else at the next timeout.
  */
 static void
 plan_next_turn(struct server *s)
 {
     const struct settings *set = s->settings;
-    const struct deadline *d = deadlines_first(&s->expiring);
     int64_t wait_ms = INT64_MAX;
 
     soonest(s, &s->quiet, set->heartbeat_ms, &wait_ms);
     soonest(s, &s->blocked, set->stall_timeout_ms, &wait_ms);
     soonest(s, &s->requests, set->request_timeout_ms, &wait_ms);
+    soonest(s, &s->asking, set->request_timeout_ms, &wait_ms);
     soonest(s, &s->ending, LINGER_MS, &wait_ms);
-    if (d && d->at_ms - s->now_ms < wait_ms)
-        wait_ms = d->at_ms > s->now_ms ? d->at_ms - s->now_ms : 0;
+    soonest_deadline(s, &s->expiring, &wait_ms);
+    soonest_deadline(s, &s->polls, &wait_ms);
     if (s->draining && wait_ms > DRAIN_TICK_MS)
         wait_ms = DRAIN_TICK_MS;
     loop_next_turn(s, TAILQ_EMPTY(&s->ready) ? wait_ms : 0);
@@ -362,6 +379,9 @@ init_lists(struct server *s)
     TAILQ_INIT(&s->quiet.queue);
     TAILQ_INIT(&s->blocked.queue);
     TAILQ_INIT(&s->publishing.queue);
+    TAILQ_INIT(&s->asking.queue);
+    TAILQ_INIT(&s->waiting.queue);
+    TAILQ_INIT(&s->history);
     TAILQ_INIT(&s->ending.queue);
     TAILQ_INIT(&s->dead.queue);
     addresses_init(&s->addresses);
@@ -438,16 +458,10 @@ stop_writing(struct server *s)
 static void
 stop_reading(struct server *s)
 {
-    struct reader_job *job;
     struct page_request *request;
 
     reader_stop(s->reader);
-    while ((job = reader_take_job(s->reader))) {
-        if (job->kind == JOB_PAGE)
-            page_arrived(s, job);
-        else
-            answer_located(s, job);
-    }
+    stage_replay(s);
     while ((request = hub_next_request(&s->hub)))
         hub_fail(&s->hub, request, drop_subscriber, NULL);
     reader_destroy(s->reader);
@@ -497,6 +511,7 @@ run(struct server *s, struct settings *settings, struct store *store, struct sto
     loop_close(s);
     addresses_finish(&s->addresses);
     deadlines_finish(&s->expiring);
+    deadlines_finish(&s->polls);
     jws_key_finish(&s->token_key);
     return err;
 }

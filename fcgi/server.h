@@ -50,13 +50,17 @@ struct server {
     char epoch[STORE_EPOCH_LENGTH + 1];
     char *wal_name; /* file name of the WAL, for the watch */
     unsigned pages_in_flight;
+    TAILQ_HEAD(history_queue, history_job) history; /* reads that have not begun */
+    unsigned history_in_flight;
+    uint64_t history_unsent; /* bytes of responses that wait for their clients */
 
-    struct conn_list requests, quiet, blocked, publishing, ending, dead;
+    struct conn_list requests, quiet, blocked, publishing, asking, waiting, ending, dead;
     struct conn_queue readable, ready;
     uint64_t n_conns, n_streams;
 
     struct jws_key token_key; /* without bytes: tokens are not used */
     struct deadlines expiring;
+    struct deadlines polls; /* when long polls have waited enough */
     struct addresses addresses;
 
     bool accept_due, hint_due, reload_due, counters_due;

@@ -47,6 +47,9 @@ describe(const struct query *q, char *line, size_t size)
     case START_LAST:
         snprintf(start, sizeof start, "last %u", q->count);
         break;
+    case START_BEFORE:
+        snprintf(start, sizeof start, "before %lld", (long long)q->id);
+        break;
     case START_RESET:
         snprintf(start, sizeof start, "reset %s", cursor_reset_name(q->reset));
         break;
@@ -242,6 +245,104 @@ what_cannot_be_meant_is_an_error_that_names_it(void **state)
 }
 
 static void
+pages_have_names_of_their_own(void **state)
+{
+    static const struct {
+        const char *query, *result;
+        uint32_t limit;
+        int64_t wait_ms;
+        enum query_kind kind;
+    } rows[] = {
+        {"limit=7&wait=30s", "now []", 7, 30000, QUERY_PAGE},
+        {"limit=99999999999", "now []", UINT32_MAX, 0, QUERY_PAGE},
+        {"wait=500ms&topic=a", "now [topic=a]", 0, 500, QUERY_PAGE},
+        {"before=9", "before 9 [] 9", 0, 0, QUERY_PAGE},
+        {"before=9-k3f9&type=x", "before 9 [type=x] 9-k3f9", 0, 0, QUERY_PAGE},
+        {"before=now", "before 9223372036854775807 []", 0, 0, QUERY_PAGE},
+        {"before=0", "before 1 [] 0", 0, 0, QUERY_PAGE},
+        {"before=9-zzzz", "before 9223372036854775807 [] 9-zzzz", 0, 0, QUERY_PAGE},
+        {"topics=zzz&before=9", "before 9 [] 9", 0, 0, QUERY_PAGE},
+        {"topics&limit=3&since=x&before=x&type=%01", "now []", 3, 0, QUERY_TOPICS},
+        {"limit=x&wait=x&before=x&topics=%zz", "now []", 0, 0, QUERY_STREAM},
+    };
+    static const char *const bad[] = {
+        "limit=0",          "limit=-1",         "limit=x",
+        "limit=",           "wait=soon",        "wait=",
+        "before=x",         "before=",          "before=9&last=1",
+        "before=9&since=1", "before=9&wait=1s", "before=9&lastEventId=1"};
+    struct query_limits limits = {.topics_max = TOPICS_MAX, .epoch = "k3f9", .now_ms = NOW_MS};
+    struct query q;
+    struct errbuf eb;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        char line[1024];
+
+        limits.kind = rows[i].kind;
+        assert_int_equal(query_parse(text_of(rows[i].query), TEXT_NONE, &limits, &q, &eb), ERR_OK);
+        describe(&q, line, sizeof line);
+        assert_string_equal(line, rows[i].result);
+        assert_int_equal(q.limit, rows[i].limit);
+        assert_int_equal(q.wait_ms, rows[i].wait_ms);
+        query_finish(&q);
+    }
+    limits.kind = QUERY_PAGE;
+    for (size_t i = 0; i < COUNT_OF(bad); i++)
+        if (query_parse(text_of(bad[i]), TEXT_NONE, &limits, &q, &eb) != ERR_INVALID)
+            fail_msg("\"%s\" is taken", bad[i]);
+}
+
+static void
+a_link_has_the_filter_and_another_start(void **state)
+{
+    static const struct {
+        const char *query, *name, *value, *link;
+    } rows[] = {
+        {"", "last_event_id", "9-k3f9", "?last_event_id=9-k3f9"},
+        {"topic=a%20b&last=3&limit=5", "last_event_id", "9-k3f9",
+         "?topic=a%20b&limit=5&last_event_id=9-k3f9"},
+        {"&before=3&&reset=now&x", "before", "2-k3f9", "?reset=now&x=&before=2-k3f9"},
+        {"topics=a&limit=2", "topics", "b &\xc3\xa9", "?limit=2&topics=b%20%26%C3%A9"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct buf b;
+
+        buf_init(&b, 1024);
+        query_link(&b, text_of(rows[i].query), rows[i].name, text_of(rows[i].value));
+        assert_true(text_equal(buf_view(&b), text_of(rows[i].link)));
+        buf_finish(&b);
+    }
+}
+
+static void
+a_path_may_name_an_event(void **state)
+{
+    static const struct {
+        const char *path_info, *script_name, *event;
+    } rows[] = {
+        {NULL, "/events", NULL},
+        {NULL, "/events/", NULL},
+        {NULL, "/events/12-k3f9", "12-k3f9"},
+        {NULL, "/a/b/7", "7"},
+        {NULL, "/events/old", NULL},
+        {NULL, NULL, NULL},
+        {"", "/events/12", "12"},
+        {"/", "/events", NULL},
+        {"/12-k3f9", "/events", "12-k3f9"},
+        {"/old", "/events", "old"}, /* the web server says that it is a part of us */
+        {"/12/13", "/events", "12/13"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        assert_true(
+            text_equal(query_event(text_of(rows[i].path_info), text_of(rows[i].script_name)),
+                       text_of(rows[i].event)));
+}
+
+static void
 grants_bound_what_is_read(void **state)
 {
     static const struct {
@@ -325,6 +426,9 @@ main(void)
         cmocka_unit_test(filters_are_decoded_and_canonical),
         cmocka_unit_test(what_cannot_be_meant_is_an_error_that_names_it),
         cmocka_unit_test(grants_bound_what_is_read),
+        cmocka_unit_test(pages_have_names_of_their_own),
+        cmocka_unit_test(a_link_has_the_filter_and_another_start),
+        cmocka_unit_test(a_path_may_name_an_event),
         cmocka_unit_test(a_query_survives_a_failure_at_every_allocation),
     };
 

@@ -1,0 +1,504 @@
+#include "fcgi/history.h"
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "fcgi/accept.h"
+#include "fcgi/answer.h"
+#include "fcgi/history_read.h"
+#include "fcgi/request.h"
+
+enum {
+    LIMIT = 100,         /* events of a page when the request does not say */
+    SHARED_BY_LAST = 16, /* so many of the queued reads are looked through for the same */
+    LINK_MAX = 1024,     /* a longer query gets no Link: web servers bound the head of a response */
+};
+
+struct history_job;
+
+/* One connection's request. */
+struct history {
+    struct conn *conn;
+    struct history_job *job; /* NULL while it waits */
+    struct feed *feed;       /* of a long poll, a reference; NULL until it has waited */
+    struct deadline end;     /* of the waiting */
+    char *query, *none_match;
+    int64_t wait_ms;
+    uint32_t limit;
+    bool ndjson, reset_now, is_head, is_private, has_waited, timed_out;
+    TAILQ_ENTRY(history) in_job;
+};
+
+/* One read and who has asked for it. */
+struct history_job {
+    struct history_read read; /* first: the reader gives it back */
+    struct feed *feed;        /* a reference that keeps the filter; NULL: read.query has it */
+    TAILQ_HEAD(, history) askers;
+    bool queued;
+    TAILQ_ENTRY(history_job) in_queue;
+};
+
+/* ---- reads ---- */
+
+static void
+destroy_job(struct server *s, struct history_job *job)
+{
+    if (job->feed)
+        hub_release(&s->hub, job->feed);
+    history_read_finish(&job->read);
+    mem_free(job);
+}
+
+static struct history_job *
+find_same(const struct server *s, const struct history_job *job)
+{
+    struct history_job *other;
+    int looked_at = 0;
+
+    TAILQ_FOREACH_REVERSE(other, &s->history, history_queue, in_queue)
+    {
+        if (history_same(&other->read, &job->read))
+            return other;
+        if (++looked_at == SHARED_BY_LAST)
+            break;
+    }
+    return NULL;
+}
+
+/* The asker waits for this read, or for one in the queue that is the same. */
+static void
+enqueue(struct server *s, struct history *h, struct history_job *job)
+{
+    struct history_job *same = find_same(s, job);
+
+    if (same) {
+        destroy_job(s, job);
+        job = same;
+    } else {
+        TAILQ_INSERT_TAIL(&s->history, job, in_queue);
+        job->queued = true;
+    }
+    TAILQ_INSERT_TAIL(&job->askers, h, in_job);
+    h->job = job;
+    server_list(s, h->conn, &s->asking);
+}
+
+void
+history_read_more(struct server *s)
+{
+    struct history_job *job;
+
+    while (s->history_in_flight < HISTORY_IN_FLIGHT &&
+           s->history_unsent < (uint64_t)s->settings->history_bytes &&
+           (job = TAILQ_FIRST(&s->history))) {
+        TAILQ_REMOVE(&s->history, job, in_queue);
+        job->queued = false;
+        s->history_in_flight++;
+        s->counters.history_reads++;
+        reader_submit(s->reader, &job->read.job);
+    }
+}
+
+static struct history_job *
+create_job(const struct server *s, struct query *q, enum history_what what, uint32_t limit,
+           bool ndjson)
+{
+    const struct settings *set = s->settings;
+    struct history_job *job = mem_zalloc(sizeof *job);
+
+    if (!job)
+        return NULL;
+    history_read_init(&job->read, q);
+    job->read.what = what;
+    job->read.limit = limit;
+    job->read.ndjson = ndjson;
+    job->read.scan_max = (uint32_t)set->scan_rows;
+    job->read.bytes_max = (size_t)set->page_bytes;
+    TAILQ_INIT(&job->askers);
+    return job;
+}
+
+/* ---- responses ---- */
+
+static void
+append_links(struct buf *b, const struct history *h, const struct history_read *r)
+{
+    const char *name = r->what == HISTORY_TOPICS        ? "topics"
+                       : r->query.start == START_BEFORE ? "before"
+                                                        : "last_event_id";
+
+    if (r->what == HISTORY_PAGE) {
+        buf_format(b, "Freshet-Live: %s\r\n", r->live ? "true" : "false");
+        if (r->reset != CURSOR_EXACT)
+            buf_format(b, "Freshet-Reset: %s\r\n", cursor_reset_name(r->reset));
+    }
+    if (r->next.length == 0)
+        return;
+    if (r->what == HISTORY_PAGE) {
+        buf_string(b, "Freshet-Next: ");
+        buf_text(b, buf_view(&r->next));
+        buf_string(b, "\r\n");
+    }
+    if (h->query) {
+        buf_string(b, "Link: <");
+        query_link(b, text_of(h->query), name, buf_view(&r->next));
+        buf_string(b, ">; rel=\"next\"\r\n");
+    }
+}
+
+static void
+append_caching(struct buf *b, const struct server *s, const struct history *h,
+               const struct history_read *r, const char *tag)
+{
+    int64_t seconds = s->settings->history_max_age_ms / 1000;
+
+    if (r->fixed && !h->has_waited && seconds > 0)
+        buf_format(b, "Cache-Control: %s, max-age=%lld, immutable\r\n",
+                   h->is_private ? "private" : "public", (long long)seconds);
+    else
+        buf_format(b, "Cache-Control: %sno-cache\r\n", h->is_private ? "private, " : "");
+    /* One line, though cors.c has one of its own: nginx before 1.23 knows only the last. */
+    buf_format(b, "ETag: %s\r\nVary: Accept, Last-Event-ID%s\r\n", tag,
+               s->settings->cors_origin ? ", Origin" : "");
+}
+
+static void
+respond(struct conn *c, const struct history_read *r)
+{
+    struct server *s = c->server;
+    const struct history *h = c->history;
+    char tag[64];
+    bool same;
+    struct buf b;
+
+    snprintf(tag, sizeof tag, "\"%s-%016llx\"", s->epoch, (unsigned long long)r->hash);
+    same = accept_none_match(text_of(h->none_match), text_of(tag));
+    buf_init(&b, UINT32_MAX / 2);
+    buf_format(&b, "Status: %s\r\n", same ? "304 Not Modified" : "200 OK");
+    append_caching(&b, s, h, r, tag);
+    append_links(&b, h, r);
+    if (!same)
+        buf_format(&b, "Content-Type: %s\r\nContent-Length: %zu\r\n",
+                   r->ndjson ? "application/x-ndjson" : "application/json", r->body.length);
+    buf_string(&b, "\r\n");
+    if (!same && !h->is_head)
+        buf_text(&b, buf_view(&r->body));
+    s->counters.history_unchanged += same;
+    history_leave(c);
+    conn_reply(c, &b);
+    buf_finish(&b);
+}
+
+static void
+answer_asker(struct conn *c, const struct history_read *r)
+{
+    if (r->job.err == ERR_NOMEM) {
+        conn_drop(c, REASON_NO_MEMORY);
+    } else if (r->job.err != ERR_OK) {
+        answer_problem(c, 500, "Internal Server Error", "", "the database cannot be read");
+    } else if (r->found == HISTORY_GONE) {
+        answer_problem(c, 410, "Gone", "", "this event has been deleted");
+    } else if (r->found == HISTORY_UNKNOWN) {
+        answer_problem(c, 404, "Not Found", "", "there is no such event");
+    } else {
+        respond(c, r);
+    }
+}
+
+static void
+answer_empty(struct conn *c, int64_t position)
+{
+    struct query none = {0};
+    struct history_read r;
+
+    history_read_init(&r, &none);
+    r.what = HISTORY_PAGE;
+    r.ndjson = c->history->ndjson;
+    history_make_empty(&r, position, c->server->epoch);
+    if (r.no_memory)
+        conn_drop(c, REASON_NO_MEMORY);
+    else
+        respond(c, &r);
+    history_read_finish(&r);
+}
+
+static void
+answer_busy(struct conn *c)
+{
+    char header[64];
+
+    snprintf(header, sizeof header, "Retry-After: %lld\r\n",
+             (long long)(c->server->settings->busy_retry_ms + 999) / 1000);
+    answer_problem(c, 503, "Service Unavailable", header, "too many requests at once");
+}
+
+/* ---- waiting ---- */
+
+/* Reads what comes after the position, for somebody who has waited. */
+static void
+read_on(struct conn *c, int64_t position)
+{
+    struct server *s = c->server;
+    struct history *h = c->history;
+    struct query q = {.start = START_AFTER, .id = position, .reset_now = h->reset_now};
+    struct history_job *job = create_job(s, &q, HISTORY_PAGE, h->limit, h->ndjson);
+
+    if (!job) {
+        conn_drop(c, REASON_NO_MEMORY);
+        return;
+    }
+    job->feed = h->feed;
+    job->feed->refs++;
+    job->read.job.filter = &job->feed->what;
+    enqueue(s, h, job);
+}
+
+/* Moves *position to just before the first event in memory that matches after it, so that all who
+ * wake up for the same event ask for the same page; false when there is none. */
+static bool
+find_in_memory(const struct feed *f, int64_t *position)
+{
+    int64_t id = *position, first = 0;
+    uint64_t events = 0, larger;
+
+    feed_run(f, &id, 0, &first, &events, &larger);
+    if (larger == 0)
+        return false;
+    feed_run(f, &id, larger, &first, &events, &larger);
+    *position = first - 1;
+    return true;
+}
+
+/* The asker becomes a subscriber, unless there is something for it already. */
+static void
+wait_after(struct conn *c, int64_t position)
+{
+    struct server *s = c->server;
+    struct history *h = c->history;
+
+    if (!feed_covers(h->feed, position) || find_in_memory(h->feed, &position)) {
+        read_on(c, position);
+        return;
+    }
+    c->sub.feed = h->feed;
+    c->sub.feed->refs++;
+    c->sub.at.cursor = position;
+    c->joined = true;
+    hub_join(&s->hub, &c->sub);
+    server_list(s, c, &s->waiting);
+}
+
+/* The first time it waits: it takes one of the places, and the feed. */
+static void
+begin_waiting(struct conn *c, struct history_job *job)
+{
+    struct server *s = c->server;
+    struct history *h = c->history;
+    int64_t end_ms = s->now_ms + h->wait_ms;
+
+    if (s->n_streams >= (uint64_t)s->settings->streams_max || !answer_admit(c)) {
+        answer_busy(c);
+        return;
+    }
+    if (end_ms > c->expiry.at_ms) /* of the token */
+        end_ms = c->expiry.at_ms;
+    if (!job->feed)
+        job->feed = hub_hold(&s->hub, &job->read.query.what);
+    if (!job->feed || deadlines_add(&s->polls, &h->end, end_ms) != ERR_OK) {
+        conn_drop(c, REASON_NO_MEMORY);
+        return;
+    }
+    h->feed = job->feed;
+    h->feed->refs++;
+    h->has_waited = true;
+    s->n_streams++;
+    s->counters.history_waits++;
+    wait_after(c, job->read.position);
+}
+
+static void
+leave_feed(struct conn *c)
+{
+    hub_leave(&c->server->hub, &c->sub);
+    c->joined = false;
+}
+
+void
+history_wake(struct conn *c)
+{
+    struct history *h = c->history;
+    int64_t position = c->sub.at.cursor;
+
+    if (!c->joined) /* a read is on its way already */
+        return;
+    if (!feed_covers(h->feed, position) || find_in_memory(h->feed, &position)) {
+        leave_feed(c);
+        read_on(c, position);
+    }
+}
+
+void
+history_end_waits(struct server *s, int64_t until_ms)
+{
+    struct deadline *d;
+
+    while ((d = deadlines_first(&s->polls)) && d->at_ms <= until_ms) {
+        struct history *h = (struct history *)((char *)d - offsetof(struct history, end));
+
+        deadlines_remove(&s->polls, d);
+        h->timed_out = true;
+        if (h->conn->joined)
+            answer_empty(h->conn, h->conn->sub.at.cursor);
+        /* Else it is reading, and answers with what it gets. */
+    }
+}
+
+void
+history_too_late(struct conn *c)
+{
+    answer_busy(c);
+}
+
+void
+history_leave(struct conn *c)
+{
+    struct server *s = c->server;
+    struct history *h = c->history;
+
+    c->history = NULL;
+    if (c->joined)
+        leave_feed(c);
+    if (h->job) {
+        TAILQ_REMOVE(&h->job->askers, h, in_job);
+        if (h->job->queued && TAILQ_EMPTY(&h->job->askers)) {
+            TAILQ_REMOVE(&s->history, h->job, in_queue);
+            destroy_job(s, h->job);
+        }
+    }
+    mem_free(h->query);
+    mem_free(h->none_match);
+    deadlines_remove(&s->polls, &h->end);
+    if (h->feed) {
+        hub_release(&s->hub, h->feed);
+        s->n_streams--;
+    }
+    mem_free(h);
+}
+
+/* ---- a read is done ---- */
+
+static bool
+may_wait(const struct history *h, const struct history_read *r)
+{
+    return r->job.err == ERR_OK && r->what == HISTORY_PAGE && r->n == 0 && r->live &&
+           r->reset == CURSOR_EXACT && h->wait_ms > 0 && !h->timed_out && !h->is_head &&
+           !h->conn->server->draining;
+}
+
+static void
+asker_gets(struct conn *c, struct history_job *job)
+{
+    struct history *h = c->history;
+
+    if (!may_wait(h, &job->read))
+        answer_asker(c, &job->read);
+    else if (h->feed)
+        wait_after(c, job->read.position);
+    else
+        begin_waiting(c, job);
+}
+
+void
+history_arrived(struct server *s, struct reader_job *read)
+{
+    struct history_job *job = (struct history_job *)read;
+    struct history *h;
+
+    s->history_in_flight--;
+    while ((h = TAILQ_FIRST(&job->askers))) {
+        TAILQ_REMOVE(&job->askers, h, in_job);
+        h->job = NULL;
+        asker_gets(h->conn, job);
+    }
+    destroy_job(s, job);
+}
+
+/* ---- requests ---- */
+
+/* The asker, with what is still needed of the request when the answer is there. */
+static struct history *
+create_asker(struct conn *c, const struct request *r, const struct query *q)
+{
+    const struct settings *set = c->server->settings;
+    struct history *h = mem_zalloc(sizeof *h);
+
+    if (!h)
+        return NULL;
+    h->conn = c;
+    h->query = r->query.n <= LINK_MAX ? mem_copy(r->query) : NULL;
+    h->none_match = r->none_match.n ? mem_copy(r->none_match) : NULL;
+    h->limit = q->limit == 0 ? LIMIT : q->limit;
+    if (h->limit > set->history_max)
+        h->limit = (uint32_t)set->history_max;
+    h->wait_ms = q->wait_ms < set->wait_max_ms ? q->wait_ms : set->wait_max_ms;
+    h->reset_now = q->reset_now;
+    h->is_head = text_equal(r->method, TEXT_LIT("HEAD"));
+    h->is_private = r->topics.p || r->user.n > 0 || r->authorization.n > 0;
+    return h;
+}
+
+static void
+ask(struct conn *c, const struct request *r, enum history_what what, bool ndjson, struct query *q)
+{
+    struct history *h = create_asker(c, r, q);
+    struct history_job *job = h ? create_job(c->server, q, what, h->limit, ndjson) : NULL;
+
+    if (!job) {
+        if (h)
+            mem_free(h->query);
+        if (h)
+            mem_free(h->none_match);
+        mem_free(h);
+        query_finish(q);
+        conn_drop(c, REASON_NO_MEMORY);
+        return;
+    }
+    h->ndjson = ndjson;
+    c->history = h;
+    c->state = CONN_HISTORY;
+    c->server->counters.history_requests++;
+    enqueue(c->server, h, job);
+}
+
+static void
+ask_for_event(struct conn *c, const struct request *r, struct text id)
+{
+    struct query q;
+
+    if (!answer_query(c, r, QUERY_TOPICS, &q))
+        return;
+    if (cursor_parse(id, c->server->epoch, &q.id) != CURSOR_EXACT) {
+        query_finish(&q);
+        answer_problem(c, 404, "Not Found", "", "there is no such event");
+        return;
+    }
+    ask(c, r, HISTORY_EVENT, false, &q);
+}
+
+bool
+history(struct conn *c, const struct request *r)
+{
+    enum accept_form form = accept_choose(r->accept);
+    struct text id = query_event(r->path_info, r->path);
+    bool topics = form != ACCEPT_STREAM && query_has(r->query, TEXT_LIT("topics"));
+    struct query q;
+
+    if (!id.p && !topics && form != ACCEPT_JSON && form != ACCEPT_NDJSON)
+        return false;
+    if (id.p)
+        ask_for_event(c, r, id);
+    else if (answer_query(c, r, topics ? QUERY_TOPICS : QUERY_PAGE, &q))
+        ask(c, r, topics ? HISTORY_TOPICS : HISTORY_PAGE, form == ACCEPT_NDJSON, &q);
+    return true;
+}

@@ -1,0 +1,465 @@
+#include "fcgi/history_read.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "stream/event_json.h"
+#include "stream/sse.h"
+#include "stream/subscriber.h"
+
+void
+history_read_init(struct history_read *h, struct query *query)
+{
+    *h = (struct history_read){.query = *query};
+    *query = (struct query){0};
+    buf_init(&h->body, SIZE_MAX / 2);
+    buf_init(&h->next, SIZE_MAX / 2);
+    h->job.kind = JOB_RUN;
+    h->job.run = history_run;
+    h->job.filter = &h->query.what;
+}
+
+void
+history_read_finish(struct history_read *h)
+{
+    query_finish(&h->query);
+    buf_finish(&h->body);
+    buf_finish(&h->next);
+    mem_free(h->topic);
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+bool
+history_same(const struct history_read *a, const struct history_read *b)
+{
+    const struct query *p = &a->query, *q = &b->query;
+
+    return a->what == b->what && a->ndjson == b->ndjson && a->limit == b->limit &&
+           p->start == q->start && p->id == q->id && p->time_ms == q->time_ms &&
+           p->count == q->count && p->reset == q->reset && p->reset_now == q->reset_now &&
+           same_text(p->requested, q->requested) && same_text(p->topics, q->topics) &&
+           strcmp(a->job.filter->key, b->job.filter->key) == 0;
+}
+
+/* ---- the body ---- */
+
+static void
+open_body(struct history_read *h)
+{
+    if (h->ndjson)
+        return;
+    if (h->what == HISTORY_PAGE)
+        buf_string(&h->body, "{\"events\":[");
+    else if (h->what == HISTORY_TOPICS)
+        buf_string(&h->body, "{\"topics\":[");
+}
+
+/* One more element stands behind `before`. False when it is one too many, or memory ran out. */
+static bool
+keep_element(struct history_read *h, size_t before)
+{
+    if (h->ndjson || h->what == HISTORY_EVENT)
+        buf_byte(&h->body, '\n');
+    if (buf_failed(&h->body) || (h->n > 0 && h->body.length > h->bytes_max)) {
+        h->no_memory = h->no_memory || buf_failed(&h->body);
+        h->body.length = before;
+        h->body.failed = false;
+        return false;
+    }
+    h->n++;
+    return true;
+}
+
+static size_t
+begin_element(struct history_read *h)
+{
+    size_t before = h->body.length;
+
+    if (h->n > 0 && !h->ndjson)
+        buf_byte(&h->body, ',');
+    return before;
+}
+
+/* FNV-1a, 64 bits. */
+static void
+add_to_hash(uint64_t *hash, struct text s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        *hash = (*hash ^ (unsigned char)s.p[i]) * 0x100000001b3;
+}
+
+static void
+close_body(struct history_read *h, const struct store_marks *m, const char *epoch)
+{
+    char state[32];
+
+    if (!h->ndjson && h->what != HISTORY_EVENT) {
+        buf_string(&h->body, "],\"next\":");
+        if (h->next.length > 0)
+            event_json_text(&h->body, buf_view(&h->next));
+        else
+            buf_string(&h->body, "null");
+        if (h->what == HISTORY_PAGE)
+            buf_format(&h->body, ",\"live\":%s", h->live ? "true" : "false");
+        if (h->reset != CURSOR_EXACT) {
+            buf_string(&h->body, ",\"reset\":");
+            subscriber_reset_json(&h->body, h->reset, text_of(h->query.requested), m->oldest,
+                                  m->newest, epoch);
+        }
+        buf_string(&h->body, "}\n");
+    }
+    h->hash = 0xcbf29ce484222325;
+    add_to_hash(&h->hash, buf_view(&h->body));
+    add_to_hash(&h->hash, buf_view(&h->next));
+    snprintf(state, sizeof state, "%d %d %d", h->ndjson, h->live, (int)h->reset);
+    add_to_hash(&h->hash, text_of(state));
+    h->no_memory = h->no_memory || buf_failed(&h->body) || buf_failed(&h->next);
+}
+
+static void
+set_next(struct history_read *h, int64_t id, const char *epoch)
+{
+    buf_clear(&h->next);
+    buf_format(&h->next, "%lld-%s", (long long)id, epoch);
+}
+
+void
+history_make_empty(struct history_read *h, int64_t position, const char *epoch)
+{
+    struct store_marks none = {0};
+
+    buf_clear(&h->body);
+    h->n = 0;
+    h->live = true;
+    h->fixed = false;
+    h->reset = CURSOR_EXACT;
+    open_body(h);
+    set_next(h, position, epoch);
+    close_body(h, &none, epoch);
+}
+
+/* ---- where a page begins ---- */
+
+/* The position for a cursor that cannot be honoured. */
+static void
+start_anew(struct history_read *h, enum cursor_reset why, const struct store_marks *m)
+{
+    h->reset = why;
+    if (h->down)
+        h->position = INT64_MAX;
+    else
+        h->position = h->query.reset_now ? m->newest : m->oldest - 1;
+    h->told_pruned = m->pruned_through;
+}
+
+/* One step of looking for the newest `count` matches; true when they are found. */
+static bool
+find_last(struct history_read *h, struct store *store, struct errbuf *eb)
+{
+    uint32_t found;
+    bool done;
+
+    h->job.err = store_last(store, h->job.filter, h->job.scanned_to, h->query.count, h->scan_max,
+                            &h->position, &found, &done, eb);
+    if (h->job.err != ERR_OK || done)
+        return true;
+    h->job.scanned_to = h->position;
+    h->query.count -= found;
+    return false;
+}
+
+/* True when the place is found, or there is an error. */
+static bool
+find_place(struct history_read *h, struct store *store, struct errbuf *eb)
+{
+    const struct query *q = &h->query;
+    struct store_marks m;
+    bool found = true;
+
+    h->job.err = store_marks(store, &m, eb);
+    if (h->job.err != ERR_OK)
+        return true;
+    h->down = q->start == START_BEFORE;
+    h->told_pruned = m.pruned_through;
+    switch (q->start) {
+    case START_NOW:
+        h->position = m.newest;
+        break;
+    case START_EARLIEST:
+        h->position = m.oldest - 1;
+        break;
+    case START_SINCE:
+        h->job.err = store_since(store, q->time_ms, &h->position, eb);
+        break;
+    case START_LAST:
+        found = find_last(h, store, eb);
+        break;
+    case START_RESET:
+        start_anew(h, q->reset, &m);
+        break;
+    case START_AFTER:
+        h->position = q->id;
+        h->told_pruned = 0;
+        if (q->id > m.newest)
+            start_anew(h, CURSOR_FUTURE, &m);
+        break;
+    case START_BEFORE:
+        h->position = q->id;
+        if (q->reset != CURSOR_EXACT)
+            start_anew(h, q->reset, &m);
+        else if (q->id <= m.pruned_through + 1 && q->id <= m.oldest && m.pruned_through > 0)
+            h->reset = CURSOR_PRUNED;
+        else if (q->id > m.newest + 1 && q->id != INT64_MAX)
+            start_anew(h, CURSOR_FUTURE, &m);
+        break;
+    }
+    return found;
+}
+
+/* ---- a page ---- */
+
+static bool
+add_event(void *context, const struct event *e)
+{
+    struct history_read *h = context;
+    size_t before = begin_element(h);
+
+    event_json_write(&h->body, e, h->epoch);
+    return keep_element(h, before);
+}
+
+/* Deletions that concern the asker are told once, at the beginning; true when there are some. */
+static bool
+is_pruned(const struct history_read *h, const struct store_marks *m)
+{
+    int64_t known = h->position > h->told_pruned ? h->position : h->told_pruned;
+
+    return !h->down && m->pruned_through > known;
+}
+
+static void
+tell_pruned(struct history_read *h, const struct store_marks *m)
+{
+    char position[SSE_ID_SIZE];
+
+    snprintf(position, sizeof position, "%lld-%s", (long long)h->position, h->epoch);
+    h->reset = CURSOR_PRUNED;
+    h->told_pruned = m->pruned_through;
+    if (!h->query.requested) {
+        h->query.requested = mem_copy(text_of(position));
+        h->no_memory = h->no_memory || !h->query.requested;
+    }
+}
+
+/* Whether the table can still change what this request gets, but for deletions: ids only grow, so
+ * what lies between two rows stays as it is. */
+static bool
+is_fixed(const struct history_read *h, const struct store_page *page)
+{
+    const struct query *q = &h->query;
+
+    if (h->reset != CURSOR_EXACT || h->n == 0 || page->end)
+        return false;
+    return q->start == START_AFTER || (q->start == START_BEFORE && q->id <= page->marks.newest + 1);
+}
+
+static void
+finish_page(struct history_read *h, const struct store_page *page)
+{
+    h->live = !h->down && page->end;
+    h->fixed = is_fixed(h, page);
+    if (!h->down || !page->end)
+        set_next(h, page->through, h->epoch);
+    h->position = page->through;
+    close_body(h, &page->marks, h->epoch);
+}
+
+/* One step; true when the page is finished. */
+static bool
+read_page(struct history_read *h, struct store *store, struct errbuf *eb)
+{
+    struct store_query q = {.filter = h->job.filter,
+                            .after = h->position,
+                            .rows_max = h->limit,
+                            .scan_max = h->scan_max};
+    struct store_page page;
+
+    h->job.err = h->down ? store_read_back(store, &q, add_event, h, &page, eb)
+                         : store_read(store, &q, add_event, h, &page, eb);
+    if (h->job.err != ERR_OK)
+        return true;
+    if (is_pruned(h, &page.marks)) {
+        tell_pruned(h, &page.marks);
+        if (h->query.reset_now) { /* what was read is not wanted: once more, from the newest on */
+            h->body.length = 0;
+            h->n = 0;
+            open_body(h);
+            h->position = page.marks.newest;
+            return false;
+        }
+    }
+    h->position = page.through;
+    if (h->n == 0 && !page.end && !h->no_memory && ++h->steps < HISTORY_STEPS_MAX)
+        return false;
+    finish_page(h, &page);
+    return true;
+}
+
+/* ---- one event ---- */
+
+static bool
+add_if_it_is_the_one(void *context, const struct event *e)
+{
+    struct history_read *h = context;
+
+    if (e->id != h->query.id)
+        return false;
+    event_json_write(&h->body, e, h->epoch);
+    return keep_element(h, 0);
+}
+
+static bool
+note(void *context, const struct event *e)
+{
+    struct history_read *h = context;
+
+    h->count += e->id == h->query.id;
+    return true;
+}
+
+/* Whether it is there, though perhaps not for this asker. */
+static enum err
+read_event(struct history_read *h, struct store *store, struct errbuf *eb)
+{
+    struct store_query q = {h->job.filter, h->query.id - 1, 1, 1};
+    struct store_page page;
+    enum err err = store_read(store, &q, add_if_it_is_the_one, h, &page, eb);
+
+    if (err != ERR_OK || h->n > 0) {
+        h->fixed = true;
+        close_body(h, &page.marks, h->epoch);
+        return err;
+    }
+    q.filter = NULL;
+    err = store_read(store, &q, note, h, &page, eb);
+    h->found = err == ERR_OK && h->count == 0 && h->query.id > 0 &&
+                       h->query.id <= page.marks.pruned_through
+                   ? HISTORY_GONE
+                   : HISTORY_UNKNOWN;
+    return err;
+}
+
+/* ---- topics ---- */
+
+static bool
+add_topic(struct history_read *h)
+{
+    size_t before = begin_element(h);
+
+    buf_string(&h->body, "{\"topic\":");
+    event_json_text(&h->body, text_of(h->topic));
+    buf_format(&h->body, ",\"count\":%lld,\"first\":\"%lld-%s\",\"last\":\"%lld-%s\"}",
+               (long long)h->count, (long long)h->first, h->epoch, (long long)h->last, h->epoch);
+    return keep_element(h, before);
+}
+
+/* The next topic begins; h->topic is NULL when there is none. */
+static enum err
+next_topic(struct history_read *h, struct store *store, struct errbuf *eb)
+{
+    struct text after = h->query.topics ? text_of(h->query.topics) : TEXT_LIT("");
+    enum err err = store_next_topic(store, h->job.filter, after, &h->topic, eb);
+
+    h->count = h->first = h->last = 0;
+    if (err == ERR_OK && h->topic)
+        err = store_first_in_topic(store, text_of(h->topic), 0, &h->first, eb);
+    return err;
+}
+
+/* The topic is counted: it goes into the body, and the list goes on after it. False when the list
+ * ends before it. */
+static bool
+finish_topic(struct history_read *h)
+{
+    if (h->count > 0 && !add_topic(h))
+        return false;
+    mem_free(h->query.topics);
+    h->query.topics = h->topic;
+    h->topic = NULL;
+    return true;
+}
+
+static void
+finish_topics(struct history_read *h)
+{
+    struct store_marks none = {0};
+
+    if (h->topic)
+        buf_text(&h->next, text_of(h->query.topics));
+    close_body(h, &none, h->epoch);
+}
+
+/* One step counts scan_max rows; true when the list is finished. */
+static bool
+read_topics(struct history_read *h, struct store *store, struct errbuf *eb)
+{
+    uint32_t left = h->scan_max, counted = 0;
+
+    while (left > 0) {
+        if (!h->topic)
+            h->job.err = next_topic(h, store, eb);
+        /* One more than fits was found: the list goes on. */
+        if (h->job.err == ERR_OK && h->topic && h->n < h->limit)
+            h->job.err =
+                store_count_topic(store, text_of(h->topic), h->last, left, &counted, &h->last, eb);
+        if (h->job.err != ERR_OK)
+            return true;
+        if (!h->topic || h->n >= h->limit) {
+            finish_topics(h);
+            return true;
+        }
+        h->count += counted;
+        if (counted < left && !finish_topic(h)) {
+            finish_topics(h);
+            return true;
+        }
+        left -= counted < left ? counted + 1 : left; /* a seek costs as much as a row */
+    }
+    return false;
+}
+
+bool
+history_run(struct reader_job *job, struct store *store, struct errbuf *eb)
+{
+    struct history_read *h = (struct history_read *)job;
+    bool finished = true;
+
+    h->epoch = store_epoch(store);
+    if (h->body.length == 0)
+        open_body(h);
+    switch (h->what) {
+    case HISTORY_PAGE:
+        if (!h->begun) {
+            h->begun = find_place(h, store, eb);
+            finished = h->begun && h->job.err != ERR_OK;
+        } else {
+            finished = read_page(h, store, eb);
+        }
+        break;
+    case HISTORY_EVENT:
+        h->job.err = read_event(h, store, eb);
+        break;
+    case HISTORY_TOPICS:
+        finished = read_topics(h, store, eb);
+        break;
+    }
+    if (finished && job->err == ERR_OK && h->no_memory)
+        job->err = err_set(eb, ERR_NOMEM, "out of memory");
+    return finished;
+}

@@ -1,0 +1,76 @@
+/* history_read: what the reader's thread does for a request for history: finds the place, reads a
+ * page, one event or a list of topics, and makes the body of the response, JSON or NDJSON.
+ *
+ * A page of JSON is {"events":[…],"next":"12-k3f9","live":true} and, when the cursor could not be
+ * honoured, "reset":{…}; of topics {"topics":[…],"next":"news/sport"}. NDJSON has one event (or
+ * topic) a line and leaves the rest to the head of the response. `next` continues: after the page,
+ * or, going back, before it.
+ *
+ * Bounds: `limit` events, bytes_max of body (but always one event), and scan_max rows a step; a
+ * search that has found nothing goes on in further steps, HISTORY_STEPS_MAX of them, and then
+ * answers with an empty page whose `next` is further on. */
+#ifndef FCGI_HISTORY_READ_H
+#define FCGI_HISTORY_READ_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "fcgi/query.h"
+#include "fcgi/reader.h"
+
+enum { HISTORY_STEPS_MAX = 50 };
+
+enum history_what {
+    HISTORY_PAGE,
+    HISTORY_EVENT, /* the one with query.id, if the filter lets it through */
+    HISTORY_TOPICS,
+};
+
+enum history_found {
+    HISTORY_FOUND,
+    HISTORY_UNKNOWN,
+    HISTORY_GONE, /* it was there and has been deleted */
+};
+
+struct history_read {
+    struct reader_job job; /* first: history_run() is given this one; job.filter is used */
+    /* in */
+    enum history_what what;
+    struct query query; /* owned */
+    bool ndjson;
+    uint32_t limit, scan_max;
+    size_t bytes_max;
+    /* between steps */
+    const char *epoch; /* the store's */
+    bool begun, down, no_memory;
+    int64_t position;    /* what comes after it, or before it when going down, is missing still */
+    int64_t told_pruned; /* deletions up to here concern nobody */
+    unsigned steps;
+    char *topic; /* being counted */
+    int64_t count, first, last;
+    /* out */
+    struct buf body;
+    struct buf next; /* empty = there is none */
+    uint32_t n;
+    bool live;  /* nothing was in the table after the page */
+    bool fixed; /* whoever asks the same gets the same as long as nothing is deleted */
+    enum cursor_reset reset;
+    enum history_found found;
+    uint64_t hash; /* of all that is out */
+};
+
+/* The query is taken over. */
+void history_read_init(struct history_read *h, struct query *query);
+void history_read_finish(struct history_read *h);
+
+/* The job's `run`. */
+bool history_run(struct reader_job *job, struct store *store, struct errbuf *eb);
+
+/* Makes it an empty page at the newest event, for who has waited in vain. */
+void history_make_empty(struct history_read *h, int64_t position, const char *epoch);
+
+/* True when the two ask for the same. */
+bool history_same(const struct history_read *a, const struct history_read *b);
+
+#endif
