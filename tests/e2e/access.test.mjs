@@ -7,6 +7,7 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { ask } from './kit/ask.mjs';
 import { curl } from './kit/curl.mjs';
 import { program } from './kit/env.mjs';
 import { run } from './kit/process.mjs';
@@ -160,7 +161,7 @@ describe('access through nginx', () => {
             await Promise.all(rows.slice(i, i + 8).map(async ([what, name, args, status, query = '']) => {
                 const world = worlds[name];
                 const own = args.map((arg) => arg.replace('Origin: SELF', `Origin: ${world.base}`));
-                const got = await curl([...own, world.url(query)], { seconds: 1 });
+                const got = await ask(own, world.url(query));
                 if (got.status !== status)
                     wrong.push(`${what}: ${got.status} instead of ${status} ${got.body.slice(0, 200)}`);
                 if (got.status === 401 && !/^Bearer realm="freshet"/.test(got.headers['www-authenticate']))
@@ -178,6 +179,38 @@ describe('access through nginx', () => {
         await stream.until('the event', () => stream.events.some((one) => one.data === 'shown'));
         assert.deepEqual(stream.events.map((one) => one.data), ['news/a', 'own', 'shown']);
         stream.close();
+    });
+
+    it('history shows what the token grants, to its bearer only', async () => {
+        const world = worlds.hs;
+        const json = header('Accept', 'application/json');
+        const get = (rest, ...args) => ask([...json, ...args], world.url(rest));
+        const seq = (topic) => world.db.ids(topic)[0];
+        const all = bearer(makeToken(keys.secret, { freshet: { read: ['*'] } }));
+        for (const [args, topics] of [[bearer(good()), ['news/a', 'own']], [cookie(good()), ['news/a', 'own']],
+            [all, ['news/a', 'own', 'chat', 'secret']]]) {
+            const { status, headers, body } = await get('?since=earliest&limit=4', ...args);
+            assert.equal(status, 200);
+            assert.match(headers['cache-control'], /private/);
+            const seen = JSON.parse(body).events.map((one) => one.topic);
+            assert.deepEqual(seen.slice(0, topics.length), topics);
+        }
+        assert.equal((await get('?since=earliest')).status, 401);
+        assert.equal((await get('?topics')).status, 401);
+        assert.equal((await get(`/${seq('own')}`)).status, 401);
+        assert.equal((await get('?topic=secret', ...bearer(good()))).status, 403);
+        assert.equal((await get(`/${seq('own')}`, ...bearer(good()))).status, 200);
+        assert.equal((await get(`/${seq('secret')}`, ...bearer(good()))).status, 404);
+        const { topics } = JSON.parse((await get('?topics', ...bearer(good()))).body);
+        assert.ok(topics.every(({ topic }) => topic === 'own' || topic.startsWith('news/')), JSON.stringify(topics));
+    });
+
+    it('a long poll ends with its token', async () => {
+        const began = performance.now();
+        const { status } = await curl([...header('Accept', 'application/json'),
+            ...bearer(good({ exp: now() + 2 })), worlds.hs.url('?topic=own&wait=20')], { seconds: 15 });
+        assert.equal(status, 200);
+        assert.ok(performance.now() - began < 4000);
     });
 
     it('a problem says why, and never how the token should have been', async () => {
@@ -246,7 +279,7 @@ describe('access through nginx', () => {
             strict: make('hs', keys.secret, '--audience', 'events', '--issuer', 'login'),
         };
         for (const [name, token] of Object.entries(tokens)) {
-            const status = async (query) => (await curl([...bearer(token), worlds[name].url(query)], { seconds: 1 })).status;
+            const status = async (query) => (await ask(bearer(token), worlds[name].url(query))).status;
             assert.deepEqual([name, await status('?topic=own'), await status('?topic=chat')], [name, 200, 403]);
         }
         const world = await World.open({
@@ -254,7 +287,7 @@ describe('access through nginx', () => {
             options: ['--token-key', worlds.hs.keyFile, '--token-cookie', 'login', '--publish'],
         });
         try {
-            const status = async (...args) => (await curl([...args, world.url()], { seconds: 1 })).status;
+            const status = async (...args) => (await ask(args, world.url())).status;
             assert.equal(await status(), 401);
             assert.equal(await status(...bearer(tokens.hs)), 200);
             assert.equal(await status(...cookie(tokens.hs)), 200);
@@ -285,13 +318,13 @@ describe('access through nginx', () => {
     it('a listed origin may read, with credentials; another one may not', async () => {
         const world = worlds.hs;
         for (const [args, status] of [[cookie(good()), 200], [[], 401]]) {
-            const listed = await curl([...args, ...header('Origin', APP), world.url()], { seconds: 1 });
+            const listed = await ask([...args, ...header('Origin', APP)], world.url());
             assert.equal(listed.status, status);
             assert.equal(listed.headers['access-control-allow-origin'], APP);
             assert.equal(listed.headers['access-control-allow-credentials'], 'true');
             assert.match(listed.headers['access-control-expose-headers'], /Location/);
             assert.equal(listed.headers.vary, 'Origin');
-            const other = await curl([...args, ...header('Origin', 'https://evil.example'), world.url()], { seconds: 1 });
+            const other = await ask([...args, ...header('Origin', 'https://evil.example')], world.url());
             assert.equal(other.headers['access-control-allow-origin'], undefined);
             assert.equal(other.headers['access-control-allow-credentials'], undefined);
             assert.equal(other.headers.vary, 'Origin');
@@ -299,17 +332,17 @@ describe('access through nginx', () => {
     });
 
     it('a preflight is answered without credentials, to a listed origin only', async () => {
-        const ask = (origin) => curl(['-X', 'OPTIONS', ...header('Origin', origin),
+        const preflight = (origin) => curl(['-X', 'OPTIONS', ...header('Origin', origin),
             ...header('Access-Control-Request-Method', 'POST'),
             ...header('Access-Control-Request-Headers', 'authorization,last-event-id'), worlds.hs.url()]);
-        const yes = await ask('https://b.example');
+        const yes = await preflight('https://b.example');
         assert.equal(yes.status, 204);
         assert.equal(yes.headers['access-control-allow-origin'], 'https://b.example');
         assert.match(yes.headers['access-control-allow-methods'], /GET.*POST/);
         for (const name of ['Authorization', 'Last-Event-ID', 'Content-Type', 'Idempotency-Key'])
             assert.match(yes.headers['access-control-allow-headers'], new RegExp(name));
         assert.match(yes.headers['access-control-max-age'], /^\d+$/);
-        const no = await ask('https://c.example');
+        const no = await preflight('https://c.example');
         assert.equal(no.status, 204);
         assert.equal(no.headers['access-control-allow-origin'], undefined);
         assert.equal(no.headers['access-control-allow-methods'], undefined);
@@ -381,25 +414,25 @@ describe('logins by the web server', () => {
         const world = await World.open({ variant: 'production', auth: app, options: ['--publish'] });
         try {
             const url = (query) => `${world.base}/private/events${query}`;
-            const ask = (query, ...args) => curl(['-k', ...args, url(query)], { seconds: 2 });
-            assert.equal((await ask('?topic=news')).status, 401);
+            const visit = (query, ...args) => curl(['-k', ...args, url(query)], { seconds: 2 });
+            assert.equal((await visit('?topic=news')).status, 401);
             const { headers } = await curl([`${app}login`]);
             const session = header('Cookie', headers['set-cookie'].split(';')[0]);
             for (const topic of ['news', 'user/42/inbox', 'user/7/inbox', 'secret'])
                 world.db.publish({ topic, data: topic });
-            const all = await ask('?since=earliest', ...session);
+            const all = await visit('?since=earliest', ...session);
             assert.equal(all.status, 200);
             assert.deepEqual(all.body.match(/^data: [^{].*$/gm), ['data: news', 'data: user/42/inbox']);
-            assert.equal((await ask('?topic=user/7/inbox', ...session)).status, 403);
-            assert.equal((await ask('?topic=user/42/*', ...session, ...header('X-Freshet-Topics', '*'))).status, 200);
+            assert.equal((await visit('?topic=user/7/inbox', ...session)).status, 403);
+            assert.equal((await visit('?topic=user/42/*', ...session, ...header('X-Freshet-Topics', '*'))).status, 200);
             const own = header('Origin', world.base);
-            assert.equal((await ask('', ...session, ...own, ...post('news'))).status, 201);
-            assert.equal((await ask('', ...session, ...post('news'))).status, 403);
-            assert.equal((await ask('', ...session, ...header('Origin', APP), ...post('news'))).status, 403);
+            assert.equal((await visit('', ...session, ...own, ...post('news'))).status, 201);
+            assert.equal((await visit('', ...session, ...post('news'))).status, 403);
+            assert.equal((await visit('', ...session, ...header('Origin', APP), ...post('news'))).status, 403);
             sessions.set('s1', '7');
-            assert.equal((await ask('', ...session, ...own, ...post('news'))).status, 403);
+            assert.equal((await visit('', ...session, ...own, ...post('news'))).status, 403);
             sessions.clear();
-            assert.equal((await ask('', ...session)).status, 401);
+            assert.equal((await visit('', ...session)).status, 401);
         } finally {
             await world.close();
             login.closeAllConnections();
@@ -412,21 +445,28 @@ describe('logins by the web server', () => {
         const users = 'alice:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n';
         const world = await World.open({ server: 'lighttpd', variant: 'production', users, options: ['--publish'] });
         try {
-            const ask = (path, ...args) => curl(['-k', ...args, `${world.base}${path}`], { seconds: 1 });
+            const visit = (path, ...args) => curl(['-k', ...args, `${world.base}${path}`], { seconds: 2 });
             const alice = ['-u', 'alice:password'];
             for (const topic of ['public/a', 'news', 'secret'])
                 world.db.publish({ topic, data: topic });
-            assert.equal((await ask('/private/events')).status, 401);
-            assert.equal((await ask('/private/events', '-u', 'alice:wrong')).status, 401);
-            const all = await ask('/private/events?since=earliest', ...alice);
+            assert.equal((await visit('/private/events')).status, 401);
+            assert.equal((await visit('/private/events', '-u', 'alice:wrong')).status, 401);
+            const all = await visit('/private/events?since=earliest', ...alice);
             assert.deepEqual(all.body.match(/^data: [^{].*$/gm), ['data: public/a', 'data: news', 'data: secret']);
-            const some = await ask('/events?since=earliest');
+            const some = await visit('/events?since=earliest');
             assert.deepEqual(some.body.match(/^data: [^{].*$/gm), ['data: public/a', 'data: news']);
-            assert.equal((await ask('/events?topic=secret')).status, 403);
-            assert.equal((await ask('/events?topic=secret', ...header('FRESHET_TOPICS', '*'))).status, 403);
-            assert.equal((await ask('/events', ...post('news'))).status, 403);
-            assert.equal((await ask('/private/events', ...alice, ...post('news'))).status, 201);
-            assert.equal((await ask('/private/events', ...alice, ...header('Origin', 'https://evil.example'), ...post('news'))).status, 403);
+            assert.equal((await visit('/events?topic=secret')).status, 403);
+            assert.equal((await visit('/events?topic=secret', ...header('FRESHET_TOPICS', '*'))).status, 403);
+            assert.equal((await visit('/events', ...post('news'))).status, 403);
+            const [secret] = world.db.ids('secret');
+            for (const path of ['/private/eventsx', `/private/events/${secret}`])
+                assert.equal((await visit(path)).status, 401);
+            assert.equal((await visit(`/private/events/${secret}`, ...alice)).status, 200);
+            for (const path of [`/events/${secret}`, `/events/x/../${secret}`, `//events/${secret}`, `/%65vents/${secret}`])
+                assert.notEqual((await visit(path)).status, 200);
+            assert.doesNotMatch((await visit('/eventsx?since=earliest')).body, /secret/);
+            assert.equal((await visit('/private/events', ...alice, ...post('news'))).status, 201);
+            assert.equal((await visit('/private/events', ...alice, ...header('Origin', 'https://evil.example'), ...post('news'))).status, 403);
         } finally {
             await world.close();
         }

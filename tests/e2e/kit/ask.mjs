@@ -1,29 +1,45 @@
-// One request that is answered and done: { status, headers, body, json, ms }.
+// One request, of which only the answer's head is awaited, so that it does not matter whether a stream
+// follows. It is written as for curl, of whose options it knows -H, -d, -I and -u.
 import http from 'node:http';
-import https from 'node:https';
 import { before } from './wait.mjs';
 
-/** accept: "json", "ndjson", or a whole header. */
-export async function ask(url, { accept = 'json', method = 'GET', headers = {}, ca, signal, within } = {}) {
-    const Accept = { json: 'application/json', ndjson: 'application/x-ndjson' }[accept] ?? accept;
-    const started = performance.now();
-    return before(`an answer from ${url}`, new Promise((resolve, reject) => {
-        const request = (url.startsWith('https:') ? https : http).request(url, {
-            method, ca, signal, agent: false, headers: { Accept, ...headers },
-        }, (response) => {
-            const chunks = [];
-            response.on('data', (chunk) => chunks.push(chunk));
-            response.on('error', reject);
-            response.on('end', () => {
-                const body = Buffer.concat(chunks).toString();
-                resolve({
-                    status: response.statusCode, headers: response.headers, body,
-                    ms: performance.now() - started,
-                    get json() { return JSON.parse(body); },
-                });
+/** Gives back { status, headers, body }; body: what came with the head, for messages. */
+export async function ask(args, url) {
+    const headers = ['Host', new URL(url).host];
+    let method = 'GET';
+    let body;
+    for (let i = 0; i < args.length; i++) {
+        if (args[i] === '-I') {
+            method = 'HEAD';
+        } else if (args[i] === '-H') {
+            const [, name, value] = /^([^:]+): ?(.*)$/s.exec(args[++i]);
+            headers.push(name, value);
+        } else if (args[i] === '-d') {
+            method = 'POST';
+            body = args[++i];
+            headers.push('Content-Length', String(Buffer.byteLength(body)));
+        } else if (args[i] === '-u') {
+            headers.push('Authorization', `Basic ${btoa(args[++i])}`);
+        } else {
+            throw new Error(`ask does not know ${args[i]}`);
+        }
+    }
+    const request = http.request(url, { method, headers, agent: false });
+    try {
+        return await before(`an answer from ${url}`, new Promise((resolve, reject) => {
+            request.once('error', reject);
+            request.once('response', (response) => {
+                const head = { status: response.statusCode, headers: response.headers, body: '' };
+                response.on('error', () => {});
+                if (response.headers['content-type']?.startsWith('text/event-stream') || method === 'HEAD')
+                    resolve(head);
+                response.on('data', (chunk) => { head.body += chunk; });
+                response.on('end', () => resolve(head));
             });
-        });
-        request.on('error', reject);
-        request.end();
-    }), within);
+            request.end(body);
+        }));
+    } finally {
+        request.on('error', () => {});
+        request.destroy();
+    }
 }
