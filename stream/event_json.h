@@ -16,8 +16,8 @@ void event_json_write(struct buf *out, const struct event *e, const char *epoch)
 /* Appends a text of a row as a JSON string, in the same way. */
 void event_json_text(struct buf *out, struct text s);
 
-/* Checks and parses one JSON text, an object or an array; the caller puts the tree. ERR_INVALID also
- * for an integer that json-c would change. */
+/* Checks and parses one JSON text, an object or an array; the caller puts the tree. ERR_INVALID
+ * also for an integer that json-c would change. */
 enum err event_json_parse(struct text s, struct json_object **tree, struct errbuf *eb);
 
 /* Reads the members that are there; what is absent is TEXT_NONE in *e, and null counts as absent

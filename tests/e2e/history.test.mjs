@@ -1,6 +1,7 @@
 // Requests that are answered and done (doc/freshet-events.7, "PAGES OF HISTORY"): pages, long polls, one
 // event, the topics, and what caches may keep; through nginx and lighttpd.
 import assert from 'node:assert/strict';
+import net from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { ask } from './kit/ask.mjs';
 import { until } from './kit/wait.mjs';
@@ -201,7 +202,7 @@ for (const server of servers) {
 
         // ---- long polls
 
-        it('a long poll is answered when an event is inserted, within milliseconds', async () => {
+        it('a long poll is answered when an event is inserted, within milliseconds', async (t) => {
             const shell = db.shell();
             const waits = [];
             for (let i = 0; i < 10; i++) {
@@ -217,6 +218,7 @@ for (const server of servers) {
             }
             await shell.close();
             waits.sort((a, b) => a - b);
+            t.diagnostic(`long poll, from INSERT to answer, median: ${waits[5].toFixed(1)} ms`);
             assert.ok(waits[5] < 50, `median ${waits[5].toFixed(1)} ms`);
         });
 
@@ -333,6 +335,69 @@ describe('history in production', () => {
             const stream = await world.stream();
             assert.equal(stream.status, 200);
             await stream.until('retry', () => stream.blocks.some((block) => block.retry));
+        } finally {
+            await world.close();
+        }
+    });
+});
+
+/** A request straight at the responder, since web servers buffer: a paused socket with the response. */
+function askByHand(world, query) {
+    const record = (type, body) => Buffer.concat(
+        [Buffer.from([1, type, 0, 1, body.length >> 8, body.length & 255, 0, 0]), body]);
+    const parameter = (name, value) => Buffer.concat(
+        [Buffer.from([name.length, value.length]), Buffer.from(name), Buffer.from(value)]);
+    const socket = net.connect(world.responder.where);
+    socket.pause();
+    socket.write(Buffer.concat([
+        record(1, Buffer.from([0, 1, 0, 0, 0, 0, 0, 0])),
+        record(4, Buffer.concat([parameter('REQUEST_METHOD', 'GET'), parameter('QUERY_STRING', query),
+            parameter('HTTP_ACCEPT', 'application/json')])),
+        record(4, Buffer.alloc(0)), record(5, Buffer.alloc(0)),
+    ]));
+    return socket;
+}
+
+describe('slow clients of history', () => {
+    const prepare = (db) => db.publish({ topic: 'big', data: 'x'.repeat(900_000) });
+
+    it('a page that is taken slowly arrives whole', async () => {
+        const world = await World.open({ prepare });
+        try {
+            const socket = askByHand(world, 'since=earliest');
+            const started = performance.now();
+            let bytes = 0;
+            let ended = false;
+            socket.on('data', (chunk) => {
+                bytes += chunk.length;
+                socket.pause();
+                setTimeout(() => socket.resume(), 90);
+            });
+            socket.on('end', () => { ended = true; });
+            socket.resume();
+            await until('the end of the page', () => ended);
+            assert.ok(bytes > 900_000, `${bytes} bytes`);
+            // Longer than the two seconds that the end of any other response may take.
+            assert.ok(performance.now() - started > 2000, 'it was taken slowly');
+            assert.equal((await counters(world)).stalled, 0);
+        } finally {
+            await world.close();
+        }
+    });
+
+    it('what clients do not take is bounded: then others are told to come back', async () => {
+        const world = await World.open({
+            prepare, options: ['--history-bytes', '4096', '--request-timeout', '500ms', '--stall-timeout', '2s'],
+        });
+        try {
+            const socket = askByHand(world, 'since=earliest');
+            await until('a page that is stuck', async () => (await counters(world)).bytes_sent > 0);
+            const refused = await ask(world.url('?last=1'));
+            assert.equal(refused.status, 503);
+            assert.match(refused.headers['retry-after'], /^\d+$/);
+            await until('the stuck one to be cut', async () => (await counters(world)).stalled === 1);
+            assert.equal((await ask(world.url('?last=1'))).status, 200);
+            socket.destroy();
         } finally {
             await world.close();
         }
