@@ -56,7 +56,8 @@ form_decode(struct text s, bool plus_is_blank, char **decoded, size_t *n, struct
         }
         if (high < 0 || low < 0 || c == '\0') {
             mem_free(out);
-            return err_set(eb, ERR_INVALID, "the query has a malformed %%-escape");
+            return err_set(eb, ERR_INVALID, "a value has a %s",
+                           high < 0 || low < 0 ? "malformed %-escape" : "NUL byte");
         }
         out[(*n)++] = c;
     }
