@@ -8,8 +8,10 @@ import { childrenOf, Process } from './process.mjs';
 
 export class Lighttpd {
     /**
-     * place: { dir, db, socket, web, tls, options }; variant: "minimal", "bin-path", "cgi" or
-     * "production", the last with place.users (lines of htpasswd) as the logins of auth.conf. With bin-path and cgi lighttpd starts the responder, with place.options.
+     * place: { dir, db, socket, web, tls, options, parameters }; variant: "minimal", with further
+     * FastCGI parameters, "bin-path", "cgi" or "production", the last with place.users (lines of
+     * htpasswd) as the logins of auth.conf. With bin-path and cgi lighttpd starts the responder, with
+     * place.options.
      */
     static async open(place, variant) {
         const lighttpd = new Lighttpd();
@@ -52,6 +54,11 @@ export class Lighttpd {
                 ['/etc/ssl/private/freshet.key', place.tls.key],
                 ['/var/log/lighttpd/', `${lighttpd.dir}/`]);
         }
+        const parameters = Object.entries(place.parameters ?? {});
+        if (variant === 'minimal' && parameters.length > 0)
+            exchanges.push(['"mod_fastcgi",', '"mod_setenv", "mod_fastcgi",'],
+                ['index-file.names', `setenv.add-environment = ( ${parameters
+                    .map(([name, value]) => `"${name}" => "${value}"`).join(', ')} )\nindex-file.names`]);
         if (place.users) {
             const users = join(lighttpd.dir, 'users');
             writeFileSync(users, place.users);

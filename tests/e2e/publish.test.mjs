@@ -1,0 +1,317 @@
+// Publishing over HTTP, through both web servers: what is written, what is refused and why, and that an
+// acknowledged event is there whatever happens to the responder.
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { post } from './kit/post.mjs';
+import { until } from './kit/wait.mjs';
+import { World, servers } from './kit/world.mjs';
+
+const QUICK = ['--retry-min', '200ms', '--retry-max', '400ms'];
+const OPTIONS = [...QUICK, '--publish', '--body-bytes', '64K', '--event-bytes', '8K'];
+const ALLOWED = { FRESHET_PUBLISH: 'on' };
+const KILLS = 30;
+const PUBLISHERS = 64;
+
+const rows = (db, topic) => db.sql(`SELECT json_array(id, type, data, key) FROM events ` +
+    `WHERE topic = '${topic}' ORDER BY id`).trim().split('\n').filter(Boolean).map((row) => JSON.parse(row));
+const count = (db) => Number(db.sql('SELECT count(*) FROM events'));
+const lines = (...values) => values.map((value) => JSON.stringify(value)).join('\n');
+
+/** Refused, with a problem body that says why, and nothing was written. */
+async function refused(world, status, why, body, options, rest = '') {
+    const there = count(world.db);
+    const answer = await post(world.url(rest), body, options);
+    assert.equal(answer.status, status, answer.text);
+    assert.equal(answer.type, 'application/problem+json');
+    assert.equal(answer.json().status, status);
+    assert.match(answer.json().detail, why);
+    assert.equal(count(world.db), there, 'something was written');
+    return answer;
+}
+
+for (const server of servers) {
+    /** A world of one test, closed with it. */
+    const open = async (t, place) => {
+        const world = await World.open({ server, ...place });
+        t.after(() => world.close());
+        return world;
+    };
+
+    describe(`publishing through ${server}`, { concurrency: 4 }, () => {
+        let world;
+        let db;
+        const seqs = (answer) => answer.json().ids.map((id) => {
+            assert.match(id, new RegExp(`^\\d+-${db.epoch}$`));
+            return parseInt(id, 10);
+        });
+        /** Accepted with 201 (or status), and these rows are there; gives back the answer. */
+        const accepted = async (topic, expected, body, options = {}, rest = '', status = 201) => {
+            const answer = await post(world.url(rest), body, options);
+            assert.equal(answer.status, status, answer.text);
+            assert.equal(answer.type, 'application/json');
+            const there = rows(db, topic);
+            assert.deepEqual(there.map(([, ...others]) => others), expected);
+            if (status === 201)
+                assert.deepEqual(seqs(answer), there.slice(-seqs(answer).length).map(([id]) => id));
+            return answer;
+        };
+
+        before(async () => {
+            world = await World.open({ server, options: OPTIONS, parameters: ALLOWED });
+            db = world.db;
+        });
+        after(() => world?.close());
+
+        // ---- what is written
+
+        it('one event as JSON: 201, its id and where it is', async () => {
+            const answer = await accepted('one', [['t', '{"a":[1,2]}', null]],
+                { topic: 'one', type: 't', data: { a: [1, 2] } });
+            assert.equal(answer.headers.location, `/events/${answer.json().ids[0]}`);
+            assert.equal(answer.headers['cache-control'], 'no-store');
+        });
+
+        it('an array: all of them, in order, and no Location', async () => {
+            const answer = await accepted('array', [[null, 'a', null], [null, 'null', null], [null, '7', null]],
+                ['a', null, 7].map((data) => ({ topic: 'array', data })));
+            assert.equal(answer.headers.location, undefined);
+        });
+
+        it('NDJSON, with blank lines and CRLF', () => accepted('nd', [[null, '1', null], [null, 'x', null]],
+            '{"topic":"nd","data":1}\r\n\r\n\n{"topic":"nd","data":"x"}', { type: 'ndjson' }));
+
+        it('a form', () => accepted('form & more', [['t', 'a=1&b é', null]],
+            new URLSearchParams({ topic: 'form & more', type: 't', data: 'a=1&b é', other: 'x' }).toString(),
+            { type: 'form' }));
+
+        it('a media type with parameters, whatever its case', () => accepted('media', [[null, 'x', null]],
+            { topic: 'media', data: 'x' }, { type: 'Application/JSON; charset=utf-8' }));
+
+        it('the topic of the query is for events that name none', async () => {
+            const answer = await post(world.url('?topic=of+query%2F1'),
+                lines({ data: 1 }, { topic: 'own topic', data: 2 }), { type: 'ndjson' });
+            assert.equal(answer.status, 201, answer.text);
+            assert.deepEqual(rows(db, 'of query/1').map(([, , data]) => data), ['1']);
+            assert.deepEqual(rows(db, 'own topic').map(([, , data]) => data), ['2']);
+        });
+
+        it('a body without Content-Length', () => accepted('chunked', [[null, 'x', null]],
+            { topic: 'chunked', data: 'x' }, { chunked: true }));
+
+        it('what is posted is what a stream gets', async () => {
+            const stream = await world.live('?topic=seen');
+            const answer = await post(world.url(), { topic: 'seen', type: 'hello', data: 'a\nb\rc' });
+            await stream.take(1);
+            assert.equal(stream.events[0].id, answer.json().ids[0]);
+            assert.equal(stream.events[0].raw, `id: ${answer.json().ids[0]}\nevent: hello\ndata: a\ndata: b\ndata: c`);
+        });
+
+        // ---- again
+
+        it('Idempotency-Key: the second request gets the first id, with 200', async () => {
+            const options = { headers: { 'Idempotency-Key': 'request 1' } };
+            const first = await accepted('again', [[null, 'first', 'request 1']], { topic: 'again', data: 'first' },
+                options);
+            const second = await accepted('again', [[null, 'first', 'request 1']], { topic: 'again', data: 'second' },
+                options, '', 200);
+            assert.deepEqual(second.json(), first.json());
+            assert.equal(second.headers.location, first.headers.location);
+        });
+
+        it('of several events the key is numbered', async () => {
+            const options = { type: 'ndjson', headers: { 'Idempotency-Key': 'many' } };
+            const body = lines({ topic: 'many', data: 1 }, { topic: 'many', data: 2, key: 'own' });
+            const expected = [[null, '1', 'many/1'], [null, '2', 'own']];
+            const first = await accepted('many', expected, body, options);
+            const second = await accepted('many', expected, body, options, '', 200);
+            assert.deepEqual(second.json(), first.json());
+        });
+
+        it('a key per event: what is new is written, with 201', async () => {
+            await accepted('keys', [[null, 'a', 'k1']], { topic: 'keys', data: 'a', key: 'k1' });
+            const answer = await post(world.url(), [{ topic: 'keys', data: 'b', key: 'k1' },
+                { topic: 'keys', data: 'c', key: 'k2' }]);
+            assert.equal(answer.status, 201);
+            assert.deepEqual(rows(db, 'keys').map(([id, , data, key]) => [id, data, key]),
+                [[seqs(answer)[0], 'a', 'k1'], [seqs(answer)[1], 'c', 'k2']]);
+        });
+
+        it('the same key twice in one request is one event', async () => {
+            const answer = await post(world.url(), [1, 2].map((data) => ({ topic: 'twice', data, key: 'twice' })));
+            assert.equal(answer.status, 201);
+            assert.equal(new Set(seqs(answer)).size, 1);
+            assert.deepEqual(rows(db, 'twice').map(([, , data]) => data), ['1']);
+        });
+
+        it('many at once with one key are one event', async () => {
+            const answers = await Promise.all(Array.from({ length: 16 }, (_, i) =>
+                post(world.url(), { topic: 'race', data: i }, { headers: { 'Idempotency-Key': 'race' } })));
+            assert.deepEqual(answers.map((answer) => answer.status).sort(), [...Array(15).fill(200), 201]);
+            assert.equal(new Set(answers.map((answer) => answer.text)).size, 1);
+            assert.equal(rows(db, 'race').length, 1);
+        });
+
+        it(`${PUBLISHERS} publishers at once: every event once, ids of their own`, async () => {
+            const each = 10;
+            const ids = await Promise.all(Array.from({ length: PUBLISHERS }, async (_, publisher) => {
+                const mine = [];
+                for (let i = 0; i < each; i++) {
+                    const answer = await post(world.url(), { topic: 'crowd', data: `${publisher}/${i}` });
+                    assert.equal(answer.status, 201, answer.text);
+                    mine.push([seqs(answer)[0], `${publisher}/${i}`]);
+                }
+                return mine;
+            }));
+            assert.deepEqual(rows(db, 'crowd').map(([id, , data]) => [id, data]),
+                ids.flat().sort(([a], [b]) => a - b));
+            assert.equal(ids.flat().length, PUBLISHERS * each);
+        });
+    });
+
+    describe(`what ${server} and the responder refuse`, { concurrency: false }, () => {
+        let world;
+        before(async () => {
+            world = await World.open({ server, options: OPTIONS, parameters: ALLOWED });
+        });
+        after(() => world?.close());
+
+        const ok = { topic: 'a', data: 'x' };
+        const bad = [
+            ['broken JSON', /not JSON: .* at byte 10/, '{"topic":'],
+            ['what browsers do not take as JSON', /not JSON/, "{'topic':'a','data':1}"],
+            ['two values', /not JSON/, '{"topic":"a","data":1} 2'],
+            ['no object', /not a JSON object/, '"text"'],
+            ['null', /not a JSON object/, 'null'],
+            ['an empty body', /./, ''],
+            ['an empty array', /no event/, '[]'],
+            ['the second of three', /event 2: topic has 0 bytes/, [ok, { ...ok, topic: '' }, ok]],
+            ['an array in an array', /event 2: not a JSON object/, [ok, [ok]]],
+            ['no topic', /topic/, { data: 'x' }],
+            ['no data', /data is missing/, { topic: 'a' }],
+            ['a topic of 256 bytes', /topic has 256 bytes/, { ...ok, topic: 'x'.repeat(256) }],
+            ['a topic with a control character', /control character 0x0a/, { ...ok, topic: 'a\nb' }],
+            ['a topic that is an object', /topic is an object/, { ...ok, topic: {} }],
+            ['an empty type', /type has 0 bytes/, { ...ok, type: '' }],
+            ['a type kept for signals', /kept for signals/, { ...ok, type: 'freshet:reset' }],
+            ['an empty key', /key has 0 bytes/, { ...ok, key: '' }],
+            ['NUL in the data', /NUL/, { ...ok, data: 'a\0b' }],
+            ['NUL in the key', /NUL/, { ...ok, key: 'a\0b' }],
+            ['an integer that would be changed', /18 digits/, '{"topic":"a","data":12345678901234567890}'],
+            ['too deep', /JSON/, `{"topic":"a","data":${'['.repeat(200)}${']'.repeat(200)}}`],
+            ['NDJSON with a bad third line', /line 3: not JSON/, `${lines(ok, ok)}\n{"topic"`, 'ndjson'],
+            ['NDJSON with a bad event', /line 2: type is an array|event 2/, lines(ok, { ...ok, type: [] }), 'ndjson'],
+            ['NDJSON over several lines', /line 1: not JSON/, JSON.stringify(ok, null, 1), 'ndjson'],
+            ['NDJSON of blank lines', /no event/, '\n \r\n', 'ndjson'],
+            ['a form with a bad escape', /malformed %-escape/, 'topic=a&data=%zz', 'form'],
+            ['a form with NUL', /NUL/, 'topic=a&data=%00', 'form'],
+            ['a form without data', /data is missing/, 'topic=a', 'form'],
+            ['a form that is not UTF-8', /UTF-8/, 'topic=a&data=%ff', 'form'],
+        ];
+        for (const [name, why, body, type] of bad)
+            it(`400: ${name}`, () => refused(world, 400, why, body, { type }));
+
+        it('400: JSON that is not UTF-8', () => refused(world, 400, /UTF-8/,
+            Buffer.from('{"topic":"a","data":"\xff"}', 'latin1')));
+        it('400: an Idempotency-Key of 256 bytes', () => refused(world, 400, /Idempotency-Key/, ok,
+            { headers: { 'Idempotency-Key': 'k'.repeat(256) } }));
+        it('413: a body that says its length', () => refused(world, 413, /longer than 65536 bytes/,
+            { ...ok, data: 'x'.repeat(70_000) }));
+        it('413: a body that does not', () => refused(world, 413, /longer than 65536 bytes/,
+            { ...ok, data: 'x'.repeat(70_000) }, { chunked: true }));
+        it('413: one event that is too long, and the one before it is not written', () =>
+            refused(world, 413, /event 2: data has 8193 bytes; the most allowed is 8192/,
+                lines(ok, { ...ok, data: 'x'.repeat(8193) }), { type: 'ndjson' }));
+        it('415: another media type', () => refused(world, 415, /application\/x-ndjson/, ok, { type: 'text/plain' }));
+        it('415: none', () => refused(world, 415, /Content-Type/, ok, { type: null }));
+        it('405: another method names POST', async () => {
+            const answer = await fetch(world.url(), { method: 'PUT', body: '{}' });
+            assert.equal(answer.status, 405);
+            assert.match(answer.headers.get('allow'), /\bPOST\b/);
+        });
+        it('what is longest is accepted', async () => {
+            const answer = await post(world.url(), { ...ok, data: 'x'.repeat(8192) });
+            assert.equal(answer.status, 201);
+        });
+    });
+
+    describe(`publishing through ${server} is not allowed`, () => {
+        it('403: where the web server does not say so', async (t) => {
+            const world = await open(t, { options: OPTIONS });
+            await refused(world, 403, /not allowed|may not/, { topic: 'a', data: 'x' });
+            const forged = { 'Freshet-Publish': 'on', FRESHET_PUBLISH: 'on' };
+            await refused(world, 403, /not allowed|may not/, { topic: 'a', data: 'x' }, { headers: forged });
+        });
+        it('405: without --publish', async (t) => {
+            const world = await open(t, { parameters: ALLOWED });
+            const answer = await refused(world, 405, /GET/, { topic: 'a', data: 'x' });
+            assert.doesNotMatch(answer.headers.allow, /POST/);
+        });
+    });
+
+    describe(`when something is in the way, through ${server}`, { concurrency: false }, () => {
+        it('503 when another writer holds the database, and when too many wait for it', async (t) => {
+            const world = await open(t, { options: [...OPTIONS, '--publish-queue', '2'],
+                parameters: ALLOWED });
+            const holder = world.db.shell();
+            await holder.execute('BEGIN IMMEDIATE');
+            const answers = await Promise.all(Array.from({ length: 8 }, (_, i) =>
+                post(world.url(), { topic: 'held', data: i })));
+            for (const answer of answers) {
+                assert.equal(answer.status, 503, answer.text);
+                assert.equal(answer.type, 'application/problem+json');
+                assert.match(answer.headers['retry-after'], /^\d+$/);
+                assert.match(answer.json().detail, /busy|wait/);
+            }
+            assert.ok(answers.some((answer) => /wait/.test(answer.text)), 'the queue is bounded');
+            assert.ok(answers.some((answer) => /nothing was written/.test(answer.text)));
+            await holder.execute('COMMIT');
+            await holder.close();
+            assert.equal(count(world.db), 0);
+            const answer = await post(world.url(), { topic: 'held', data: 'later' });
+            assert.equal(answer.status, 201);
+        });
+
+        it('a responder that is away is no success', async (t) => {
+            const world = await open(t, { options: OPTIONS, parameters: ALLOWED });
+            await world.responder.crash(async () => {
+                const answer = await post(world.url(), { topic: 'away', data: 'x' });
+                assert.ok(answer.status >= 500, `status ${answer.status}: ${answer.text}`);
+                // Who reads is told to come back, as ever.
+                const stream = await world.stream();
+                assert.equal(stream.status, 200);
+            });
+            // lighttpd leaves a backend alone for a second after it failed.
+            await until('the responder to be asked again', async () =>
+                (await post(world.url(), { topic: 'away', data: 'x' })).status === 201);
+        });
+
+        it(`what was acknowledged survives kill -9, ${KILLS} times`, async (t) => {
+            const world = await open(t, { options: OPTIONS, parameters: ALLOWED });
+            const acknowledged = [];
+            for (let round = 0; round < KILLS; round++) {
+                let first;
+                const some = new Promise((resolve) => { first = resolve; });
+                const all = Array.from({ length: 6 }, async (_, i) => {
+                    const answer = await post(world.url(), lines(
+                        { topic: 'kept', data: `${round}/${i}/a` }, { topic: 'kept', data: `${round}/${i}/b` }),
+                    { type: 'ndjson' });
+                    if (answer.status !== 201)
+                        return;
+                    acknowledged.push(...answer.json().ids.map((id) => parseInt(id, 10)));
+                    first();
+                });
+                await some;
+                await world.responder.crash();
+                await Promise.all(all);
+            }
+            const there = new Map(rows(world.db, 'kept').map(([id, , data]) => [id, data]));
+            for (const id of acknowledged)
+                assert.ok(there.has(id), `event ${id} was acknowledged and is gone`);
+            assert.ok(acknowledged.length >= 2 * KILLS);
+            // All or nothing, also for those that were not acknowledged.
+            const halves = [...there.values()].map((data) => data.slice(0, -2));
+            for (const half of new Set(halves))
+                assert.equal(halves.filter((other) => other === half).length, 2, `half of ${half}`);
+        });
+    });
+}
