@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import net from 'node:net';
 import { after, before, describe, it } from 'node:test';
-import { ask } from './kit/ask.mjs';
+import { get } from './kit/get.mjs';
 import { until } from './kit/wait.mjs';
 import { World, servers } from './kit/world.mjs';
 
@@ -40,7 +40,7 @@ for (const server of servers) {
         after(() => world?.close());
 
         const id = (seq) => `${seq}-${db.epoch}`;
-        const page = (query, options) => ask(world.url(query), options);
+        const page = (query, options) => get(world.url(query), options);
         const seqs = (events) => events.map((event) => parseInt(event.id, 10));
         const range = (from, to) => Array.from({ length: Math.abs(to - from) + 1 },
             (_, i) => from < to ? from + i : from - i);
@@ -110,7 +110,7 @@ for (const server of servers) {
         it('Link names the next page', async () => {
             const seen = await page('?topic=old/*&last_event_id=100&limit=3');
             const [, link] = /^<(.*)>; rel="next"$/.exec(seen.headers.link);
-            const next = await ask(new URL(link, world.url()).href);
+            const next = await get(new URL(link, world.url()).href);
             assert.deepEqual(seqs(next.json.events), [104, 105, 106]);
         });
 
@@ -239,17 +239,17 @@ for (const server of servers) {
         // ---- one event
 
         it('an event has a place of its own', async () => {
-            const seen = await ask(world.url(`/${id(100)}`), { accept: '*/*' });
+            const seen = await get(world.url(`/${id(100)}`), { accept: '*/*' });
             assert.equal(seen.status, 200);
             assert.deepEqual(seen.json,
                 { id: id(100), topic: 'old/1', type: 'even', created: 100_000, data: 'row 100' });
             assert.match(seen.headers['cache-control'], /immutable/);
-            assert.equal((await ask(world.url('/100'))).json.data, 'row 100');
+            assert.equal((await get(world.url('/100'))).json.data, 'row 100');
         });
 
         it('404 for what is not there, 410 for what has been deleted', async () => {
             for (const [rest, status] of [['/99999', 404], [`/5`, 410], ['/100-zzz0', 404], ['/0', 404]]) {
-                const seen = await ask(world.url(rest));
+                const seen = await get(world.url(rest));
                 assert.equal(seen.status, status, rest);
                 assert.equal(seen.json.status, status);
             }
@@ -303,7 +303,7 @@ describe('history in production', () => {
             const herd = async (position, size) => {
                 const url = world.url(`?topic=herd&last_event_id=${position}&limit=200`);
                 const before = (await counters(world)).history_requests;
-                const answers = await Promise.all(Array.from({ length: size }, () => ask(url, { ca: world.tls.ca })));
+                const answers = await Promise.all(Array.from({ length: size }, () => get(url, { ca: world.tls.ca })));
                 for (const answer of answers) {
                     assert.equal(answer.status, 200);
                     assert.equal(answer.json.events.length, 200);
@@ -319,7 +319,7 @@ describe('history in production', () => {
             // The same URL is still a stream, and NDJSON is another page.
             const stream = await world.stream('?topic=herd&last_event_id=100');
             await stream.take(900);
-            const lines = await ask(world.url('?topic=herd&last_event_id=100&limit=200'), { accept: 'ndjson', ca: world.tls.ca });
+            const lines = await get(world.url('?topic=herd&last_event_id=100&limit=200'), { accept: 'ndjson', ca: world.tls.ca });
             assert.equal(lines.body.trimEnd().split('\n').length, 200);
         } finally {
             await world.close();
@@ -330,7 +330,7 @@ describe('history in production', () => {
         const world = await World.open({ variant: 'production' });
         try {
             await world.responder.process.stop();
-            const page = await ask(world.url('?last=1'), { ca: world.tls.ca });
+            const page = await get(world.url('?last=1'), { ca: world.tls.ca });
             assert.equal(page.status, 503);
             const stream = await world.stream();
             assert.equal(stream.status, 200);
@@ -392,11 +392,11 @@ describe('slow clients of history', () => {
         try {
             const socket = askByHand(world, 'since=earliest');
             await until('a page that is stuck', async () => (await counters(world)).bytes_sent > 0);
-            const refused = await ask(world.url('?last=1'));
+            const refused = await get(world.url('?last=1'));
             assert.equal(refused.status, 503);
             assert.match(refused.headers['retry-after'], /^\d+$/);
             await until('the stuck one to be cut', async () => (await counters(world)).stalled === 1);
-            assert.equal((await ask(world.url('?last=1'))).status, 200);
+            assert.equal((await get(world.url('?last=1'))).status, 200);
             socket.destroy();
         } finally {
             await world.close();
@@ -411,7 +411,7 @@ describe('long polls', () => {
         const world = await World.open();
         try {
             const leave = new AbortController();
-            const answer = ask(world.url('?topic=leaver&wait=30s'), { signal: leave.signal });
+            const answer = get(world.url('?topic=leaver&wait=30s'), { signal: leave.signal });
             await until('the poll to wait', async () => (await counters(world)).streams_open === 1);
             leave.abort();
             await assert.rejects(answer);
@@ -427,7 +427,7 @@ describe('long polls', () => {
     it('long polls are answered when the responder ends', async () => {
         const world = await World.open();
         try {
-            const answers = Array.from({ length: 20 }, (_, i) => ask(world.url(`?topic=t${i % 3}&wait=30s`)));
+            const answers = Array.from({ length: 20 }, (_, i) => get(world.url(`?topic=t${i % 3}&wait=30s`)));
             await until('all to wait', async () => (await counters(world)).history_waits === 20);
             world.responder.signal('SIGTERM');
             for (const answer of await Promise.all(answers)) {
@@ -444,7 +444,7 @@ describe('long polls', () => {
     it('a herd of long polls that wake together shares reads', async () => {
         const world = await World.open();
         try {
-            const answers = Array.from({ length: 200 }, () => ask(world.url('?topic=herd&wait=30s')));
+            const answers = Array.from({ length: 200 }, () => get(world.url('?topic=herd&wait=30s')));
             await until('all to wait', async () => (await counters(world)).history_waits === 200);
             const before = (await counters(world)).history_reads;
             world.db.publish({ topic: 'herd', data: 'now' });
