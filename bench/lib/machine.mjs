@@ -76,7 +76,7 @@ export function describe() {
         system: /PRETTY_NAME="(.*)"/.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? os.type(),
         descriptors,
         versions: {
-            nginx: output(tool('nginx'), ['-v']).replace('nginx version: ', ''),
+            nginx: output(tool('nginx'), ['-v']).replace('nginx version: nginx/', ''),
             nchan: version('libnginx-mod-nchan'),
             node: process.version,
             php: version('php8.2-fpm'),
