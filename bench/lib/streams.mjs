@@ -5,8 +5,6 @@ import { anyFault, faults, publish } from './client.mjs';
 import { directory, discard } from './machine.mjs';
 import { emptyDatabase } from './servers.mjs';
 
-const HEARTBEAT_S = 15; // the responder's default
-
 /** Bytes per stream by which a process (all of them without a name) grew since the mark. */
 function bytesPerStream(answer, name) {
     const some = name ? [answer.servers[name]] : Object.values(answer.servers);
@@ -238,22 +236,27 @@ const kill = {
     judge: (of) => [{ what: 'clients that get what they missed', value: of('freshet')('got'), unit: 'of 100', least: 100 }],
 };
 
-function held(name, streams, workers, nginxWorkers, processes) {
+function held(name, streams, heartbeat, workers, nginxWorkers, processes) {
     return {
-        name, title: `${streams.toLocaleString('en')} streams held, ${workers} responder(s), ${nginxWorkers} nginx workers`,
+        name, title: `${streams.toLocaleString('en')} streams held by ${workers} responder${
+            workers > 1 ? 's' : ''} and ${nginxWorkers} nginx workers`,
         servers: ['freshet'],
-        why: 'Idle, with heartbeats. Then one event to all.',
-        seconds: [60, 20], repetitions: [1, 1],
+        why: `Idle, with heartbeats every ${heartbeat} s, which is all that costs anything; then one event to ` +
+            'all. CPU is that of all processes in percent of one core.',
+        seconds: [60, heartbeat], repetitions: [1, 1],
         async measure(server, ctx) {
-            const target = await ctx.open({ site: 'quiet', workers, nginxWorkers });
+            const target = await ctx.open({ site: 'quiet', workers, nginxWorkers,
+                options: ['--heartbeat', `${heartbeat}s`] });
             const load = ctx.load(target, { streams: ctx.size(streams), processes });
             const opened = await load.open(1);
             await load.command('sleep', 2);
             await load.command('mark');
-            const end = await load.command('sleep', ctx.seconds);
+            // Whole periods: in each, every stream has one heartbeat.
+            const periods = Math.max(1, Math.round(ctx.seconds / heartbeat));
+            const end = await load.command('sleep', periods * heartbeat);
             await publish(target, { count: 1 });
             const last = await load.command('aim', 1);
-            const beats = Math.floor(ctx.seconds / HEARTBEAT_S) * load.streams;
+            const beats = Math.floor(0.9 * periods * load.streams); // one may be due a moment later
             return {
                 figures: { open: last.open, cpu: end.server_cpu_s / end.seconds * 100,
                     responder_cpu: end.servers.responder.cpu_s / end.seconds * 100, heartbeats: end.comments,
@@ -326,7 +329,8 @@ export const scenarios = [
     resume,
     herd,
     kill,
-    held('held-18000', 18_000, 1, 3, 2),
-    held('held-50000', 50_000, 4, 8, 4),
+    held('held-18000', 18_000, 15, 1, 3, 2),
+    held('held-18000-slow-beat', 18_000, 40, 1, 3, 2),
+    held('held-50000', 50_000, 40, 4, 8, 4),
     soak,
 ];
