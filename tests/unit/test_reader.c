@@ -556,7 +556,8 @@ an_error_is_logged_once_until_it_has_passed(void **state)
     await_tail(w, 5);
     look_often(w);
     assert_int_equal(count_in_log(w, "following the table: "), 1);
-    assert_int_equal(count_in_log(w, "reading the table for a client"), 0); /* it is known */
+    /* A client's read may be the first to meet it; from then on it is known. */
+    assert_in_range(count_in_log(w, "reading the table for a client"), 0, 1);
     assert_int_equal(count_in_log(w, "following the table works again"), 1);
 }
 
