@@ -206,7 +206,7 @@ what_cannot_be_meant_is_an_error_that_names_it(void **state)
         {"topic", "topic has 0 bytes"},
         {"topic=a%0Ab", "control character"},
         {"topic=%FF", "UTF-8"},
-        {"topic=%00", "malformed"},
+        {"topic=%00", "NUL"},
         {"topic=%", "malformed"},
         {"topic=%4", "malformed"},
         {"topic=%4g", "malformed"},
