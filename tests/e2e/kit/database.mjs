@@ -54,7 +54,15 @@ export class Database {
 
     /** A sqlite3 shell that stays open, for writing at a rate. */
     shell() {
-        return new Shell(this.file);
+        const shell = new Shell(this.file);
+        (this.shells ??= []).push(shell);
+        return shell;
+    }
+
+    /** Ends shells that a failed test has left open; they would keep its process alive. */
+    close() {
+        for (const shell of this.shells ?? [])
+            shell.kill();
     }
 }
 
@@ -85,7 +93,7 @@ class Shell {
     flow(topic, rate) {
         const started = performance.now();
         let written = 0;
-        const timer = setInterval(() => {
+        this.timer = setInterval(() => {
             const due = Math.floor((performance.now() - started) * rate / 1000);
             for (; written < due; written++)
                 this.child.stdin.write(`INSERT INTO events(topic, data) VALUES(${literal(topic)}, ` +
@@ -94,17 +102,23 @@ class Shell {
         return {
             written: () => written,
             end: async () => {
-                clearInterval(timer);
+                clearInterval(this.timer);
                 await this.close();
                 return written;
             },
         };
     }
 
+    kill() {
+        clearInterval(this.timer);
+        this.child.stdin.on('error', () => {});
+        this.child.kill('SIGKILL');
+    }
+
     /** Waits until all that was given to it is done; may be called again. */
     async close() {
         this.child.stdin.end();
-        if (this.child.exitCode === null)
+        if (this.child.exitCode === null && this.child.signalCode === null)
             await once(this.child, 'exit');
     }
 }

@@ -111,6 +111,7 @@ export class World {
     async close({ keep = false } = {}) {
         for (const client of this.open ?? [])
             client.close();
+        this.db?.close();
         await this.server?.close();
         await this.responder?.close().catch((error) => {
             if (!keep)
