@@ -70,12 +70,12 @@ add_event(void *context, const struct event *e)
 }
 
 static enum err
-read_page(struct reader *r, const struct subscription *filter, int64_t after, bool with_names,
-          struct page **page, bool *end, struct errbuf *eb)
+read_page(struct reader *r, const struct subscription *filter, int64_t after, uint32_t rows,
+          bool with_names, struct page **page, bool *end, struct errbuf *eb)
 {
     struct building b = {page_create(after, r->limits.page_bytes), store_epoch(r->store),
                          with_names, false};
-    struct store_query q = {filter, after, r->limits.page_rows, r->limits.scan_rows};
+    struct store_query q = {filter, after, rows, r->limits.scan_rows};
     struct store_page read;
     enum err err;
 
@@ -159,7 +159,7 @@ follow(struct reader *r, bool hinted)
         return;
     }
     if (err == ERR_OK)
-        err = read_page(r, NULL, r->tail_id, true, &page, &end, &eb);
+        err = read_page(r, NULL, r->tail_id, r->limits.page_rows, true, &page, &end, &eb);
     report(r, err, &eb);
     if (err == ERR_OK) {
         r->version = version;
@@ -187,6 +187,12 @@ step_last(struct reader *r, struct reader_job *job, struct errbuf *eb)
     return false;
 }
 
+static uint32_t
+page_rows(const struct reader *r, const struct reader_job *job)
+{
+    return job->count > 0 && job->count < r->limits.page_rows ? job->count : r->limits.page_rows;
+}
+
 /* False when the job goes to the end of the line for its next step. */
 static bool
 run_job(struct reader *r, struct reader_job *job)
@@ -197,7 +203,8 @@ run_job(struct reader *r, struct reader_job *job)
     job->err = ERR_OK;
     switch (job->kind) {
     case JOB_PAGE:
-        job->err = read_page(r, job->filter, job->position, false, &job->page, &end, &eb);
+        job->err = read_page(r, job->filter, job->position, page_rows(r, job), false, &job->page,
+                             &end, &eb);
         break;
     case JOB_MARKS:
     case JOB_EARLIEST:

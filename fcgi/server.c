@@ -23,6 +23,7 @@
 enum {
     ACCEPT_MAX = 256,      /* connections per turn and socket */
     ACCEPT_PAUSE_MS = 100, /* after running out of descriptors */
+    FIRST_PAGE_ROWS = 64,  /* a page of 2,048 takes a millisecond; a screen is filled by less */
     PAGES_IN_FLIGHT = 8,   /* bounds the memory of pages that are not in the cache yet */
     LINGER_MS = 2000,      /* for the peer to close after the response */
     DRAIN_TICK_MS = 20,
@@ -202,6 +203,7 @@ fetch_page(struct server *s, struct page_request *request)
     job->filter = &request->feed->what;
     job->feed = request;
     job->position = request->after;
+    job->count = request->first ? FIRST_PAGE_ROWS : 0;
     s->pages_in_flight++;
     reader_submit(s->reader, job);
 }

@@ -35,6 +35,7 @@ TAILQ_HEAD(page_list, page);
 struct page_request {
     struct feed *feed; /* holds a reference */
     int64_t after;
+    bool first; /* for somebody who has had nothing yet: a short page comes sooner */
     TAILQ_ENTRY(page_request) in_feed, in_queue;
 };
 TAILQ_HEAD(page_request_list, page_request);

@@ -360,6 +360,7 @@ hub_wait(struct hub *h, struct subscriber *s)
             return ERR_NOMEM;
         r->feed = f;
         r->after = s->at.cursor;
+        r->first = s->at.events == 0;
         f->refs++;
         TAILQ_INSERT_TAIL(&f->requests, r, in_feed);
         TAILQ_INSERT_TAIL(&h->requests, r, in_queue);
