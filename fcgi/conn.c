@@ -75,7 +75,6 @@ conn_create(struct server *s, int fd, bool bare)
     c->server = s;
     c->state = CONN_REQUEST;
     outlet_init(&c->out, fd, 0, bare);
-    buf_init(&c->in, (size_t)s->settings->request_max + READ_BYTES);
     c->polled = uv_poll_init(&s->loop, &c->poll, fd) == 0;
     if (!c->polled && !bare) {
         close(fd);
@@ -142,33 +141,57 @@ got_request(struct conn *c, struct text bytes)
 }
 
 static void
+forget_pieces(struct conn *c)
+{
+    if (c->in)
+        buf_finish(c->in);
+    mem_free(c->in);
+    c->in = NULL;
+}
+
+/* Adds to what has come of a request's head; false when memory ran out. */
+static bool
+keep_piece(struct conn *c, struct text bytes)
+{
+    if (!c->in) {
+        c->in = mem_alloc(sizeof *c->in);
+        if (!c->in)
+            return false;
+        buf_init(c->in, (size_t)c->server->settings->request_max + READ_BYTES);
+    }
+    buf_text(c->in, bytes);
+    return !buf_failed(c->in);
+}
+
+static void
 got_bytes(struct conn *c, struct text bytes)
 {
-    size_t n;
+    size_t n, request_max = (size_t)c->server->settings->request_max;
 
-    if (c->in.length > 0) { /* the rest of something that came in pieces */
-        buf_text(&c->in, bytes);
-        bytes = buf_view(&c->in);
+    if (c->in) {
+        if (!keep_piece(c, bytes)) {
+            conn_drop(c, REASON_NO_MEMORY);
+            return;
+        }
+        bytes = buf_view(c->in);
     }
     switch (record_look(bytes, &n)) {
     case RECORD_GARBAGE:
         refuse(c, "what came is not the beginning of a FastCGI request");
         break;
     case RECORD_WHOLE:
-        if (n > (size_t)c->server->settings->request_max)
+        if (n > request_max)
             refuse(c, "the request is longer than --request-bytes");
         else
             got_request(c, (struct text){bytes.p, n});
         if (bytes.n > n && c->state != CONN_DEAD)
             got_body(c, (struct text){bytes.p + n, bytes.n - n});
-        buf_finish(&c->in);
+        forget_pieces(c);
         break;
     case RECORD_PARTLY:
-        if (c->in.length == 0)
-            buf_text(&c->in, bytes);
-        if (bytes.n > (size_t)c->server->settings->request_max)
+        if (bytes.n > request_max)
             refuse(c, "the request is longer than --request-bytes");
-        else if (buf_failed(&c->in))
+        else if (!c->in && !keep_piece(c, bytes))
             conn_drop(c, REASON_NO_MEMORY);
         break;
     }
@@ -480,7 +503,7 @@ static void
 free_conn(struct conn *c)
 {
     outlet_finish(&c->out);
-    buf_finish(&c->in);
+    forget_pieces(c);
     mem_free(c->path);
     mem_free(c->remote);
     mem_free(c->headers);

@@ -58,7 +58,7 @@ struct conn {
     struct outlet out;
     struct subscriber sub;       /* sub.feed is set while this is a stream */
     struct reader_job *job;      /* finds out where the stream begins; NULL when that is known */
-    struct buf in;               /* the beginning of a request that came in pieces */
+    struct buf *in;              /* the beginning of a request that came in pieces; else NULL */
     struct record_reader reader; /* of what comes behind the parameters */
     struct writer_job *upload;   /* what is being published; in state PUBLISH the writer has it */
     struct history *history;     /* set while in state HISTORY */

@@ -101,7 +101,7 @@ smaller(size_t a, size_t b)
 static enum record_read
 begin_record(struct record_reader *r, bool want_body)
 {
-    r->content_n = (size_t)r->head[4] << 8 | r->head[5];
+    r->content_n = (uint16_t)(r->head[4] << 8 | r->head[5]);
     r->padding_n = r->head[6];
     if (r->head[0] != FCGI_VERSION_1)
         return RECORD_INVALID;
@@ -122,17 +122,17 @@ record_read(struct record_reader *r, struct text bytes, struct buf *body)
         if (r->head_n < RECORD_HEAD) {
             n = smaller(RECORD_HEAD - r->head_n, bytes.n);
             memcpy(r->head + r->head_n, bytes.p, n);
-            r->head_n += (unsigned)n;
+            r->head_n = (uint8_t)(r->head_n + n);
             if (r->head_n == RECORD_HEAD)
                 said = begin_record(r, body != NULL);
         } else if (r->content_n > 0) {
             n = smaller(r->content_n, bytes.n);
             if (body && r->head[1] == FCGI_STDIN)
                 buf_append(body, bytes.p, n);
-            r->content_n -= n;
+            r->content_n = (uint16_t)(r->content_n - n);
         } else {
             n = smaller(r->padding_n, bytes.n);
-            r->padding_n -= n;
+            r->padding_n = (uint8_t)(r->padding_n - n);
         }
         if (r->head_n == RECORD_HEAD && r->content_n == 0 && r->padding_n == 0)
             r->head_n = 0;

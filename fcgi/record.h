@@ -35,9 +35,9 @@ enum record_look record_look(struct text bytes, size_t *n);
  * abort. */
 struct record_reader {
     unsigned char head[RECORD_HEAD];
-    unsigned head_n;  /* bytes of the header that have come */
-    size_t content_n; /* bytes of content still to come, when head_n == RECORD_HEAD */
-    size_t padding_n;
+    uint8_t head_n;     /* bytes of the header that have come */
+    uint8_t padding_n;  /* bytes still to come, like: */
+    uint16_t content_n; /* when head_n == RECORD_HEAD */
 };
 
 enum record_read {
