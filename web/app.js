@@ -21,6 +21,7 @@ const LAST = Number(document.body.dataset.last);
 const CUT_MS = 2000;
 const LOG_MAX = 5;
 const FIGURES_MS = 100;
+const HISTORY_MS = 250; // the history is drawn in one piece when it is complete, or in parts when it takes longer
 
 const at = (id) => document.getElementById(id);
 const number = new Intl.NumberFormat('en');
@@ -75,6 +76,7 @@ const onstate = ({ detail }) => {
   if (detail.state === 'open') {
     repeated = 0;
     performance.mark('freshet:open');
+    if (isFirst) list.hold(HISTORY_MS);
   }
   if (detail.state === 'waiting') log(hint);
 };
@@ -86,6 +88,7 @@ const onreset = ({ detail }) => {
 };
 
 const onlive = ({ detail }) => {
+  performance.mark('freshet:live');
   const text = liveText(detail, repeated);
   log(text);
   if (!isFirst) list.mark(text);

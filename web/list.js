@@ -3,6 +3,7 @@
  *
  *   push(event, topic)    to be drawn with the next frame
  *   mark(text)            a divider between what came before and after (a resume, a reset)
+ *   hold(ms)              for a history: rows are made as events come, but put into the document only by flush(), or after so long
  *   flush()               draws now what is waiting, for the end of the history: the next frame may be 16 ms away
  *   pause(on)             a paused list keeps what would be newest for later; pending says how many came meanwhile
  *   prepare()             makes the rows beforehand, when there is time for it
@@ -112,6 +113,7 @@ export class EventList {
   #timer = 0;
   #busyUntil = 0;
   #paused = false;
+  #held = false;
   #rows = new WeakMap(); // element → its Row
   #spare = []; // rows not in the document
   #painted = new MessageChannel();
@@ -136,6 +138,11 @@ export class EventList {
     this.#add({ text });
   }
 
+  hold(ms) {
+    this.#busyUntil = performance.now() + ms;
+    this.#held = true;
+  }
+
   flush() {
     this.#draw(false);
   }
@@ -156,6 +163,7 @@ export class EventList {
   }
 
   #add(item) {
+    if (this.#held) item.node = this.#nodeOf(item, false);
     this.#items.push(item);
     // Cut only now and then: shifting the array for every event would cost more than the few extra items.
     if (this.#items.length >= 2 * this.#max) this.#items = this.#items.slice(-this.#max);
@@ -177,6 +185,7 @@ export class EventList {
   #draw(inFrame) {
     cancelAnimationFrame(this.#frame);
     this.#frame = 0;
+    this.#held = false;
     if (this.#paused || this.#items.length === 0) return undefined;
     const items = this.#items.slice(-this.#max);
     const count = this.pending;
@@ -190,7 +199,7 @@ export class EventList {
       const block = this.#topBlock();
       const batch = document.createDocumentFragment();
       const end = Math.min(items.length, at + BLOCK - block.childElementCount);
-      for (let i = end - 1; i >= at; i -= 1) batch.append(this.#nodeOf(items[i], flash));
+      for (let i = end - 1; i >= at; i -= 1) batch.append(items[i].node ?? this.#nodeOf(items[i], flash));
       block.prepend(batch);
       at = end;
     }
