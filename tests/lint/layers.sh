@@ -3,18 +3,7 @@
 # sql, then the programs). TAP.
 set -eu
 cd "${top_srcdir:-.}"
-status=0
-
-# report NAME FOUND: one test that holds when nothing was found.
-report() {
-    if [ -z "$2" ]; then
-        echo "ok - $1"
-    else
-        echo "not ok - $1"
-        printf '%s\n' "$2" | sed 's/^/# /'
-        status=1
-    fi
-}
+. tests/lib/report.sh
 
 # layer DIRECTORY ALLOWED: its files include only from the allowed directories.
 layer() {

@@ -6,17 +6,7 @@
 # BUILD is the build directory, whose programs are asked for their --help.
 set -eu
 cd "${top_srcdir:-.}"
-status=0
-
-report() {
-    if [ -z "$2" ]; then
-        echo "ok - $1"
-    else
-        echo "not ok - $1"
-        printf '%s\n' "$2" | sed 's/^/# /'
-        status=1
-    fi
-}
+. tests/lib/report.sh
 
 for page in doc/*.[1-8]; do
     report "$page is well-formed" "$(mandoc -Tlint -W warning "$page" 2>&1 || :)"

@@ -3,17 +3,7 @@
 # one machine, no open ends without an issue. TAP.
 set -eu
 cd "${top_srcdir:-.}"
-status=0
-
-report() {
-    if [ -z "$2" ]; then
-        echo "ok - $1"
-    else
-        echo "not ok - $1"
-        printf '%s\n' "$2" | sed 's/^/# /'
-        status=1
-    fi
-}
+. tests/lib/report.sh
 
 # Our own texts: what git would know, or a tarball holds.
 files() {
