@@ -217,10 +217,12 @@ stage_flush(struct server *s)
     struct page_request *request;
     struct conn *c;
 
-    while ((f = hub_next_dirty(&s->hub)))
-        TAILQ_FOREACH(sub, &f->live, in_feed)
-    if (!conn_of(sub)->blocked)
-        conn_make_ready(conn_of(sub));
+    while ((f = hub_next_dirty(&s->hub))) {
+        TAILQ_FOREACH (sub, &f->live, in_feed) {
+            if (!conn_of(sub)->blocked)
+                conn_make_ready(conn_of(sub));
+        }
+    }
     /* Whoever has used up its share links itself in again, for the next turn. */
     TAILQ_INIT(&now);
     TAILQ_CONCAT(&now, &s->ready, in_ready);

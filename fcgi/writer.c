@@ -142,8 +142,7 @@ write_group(struct writer *w, struct writer_job_list *group)
     struct errbuf eb;
     enum err err = store_begin(w->store, &eb);
 
-    TAILQ_FOREACH(job, group, next)
-    {
+    TAILQ_FOREACH (job, group, next) {
         if (err != ERR_OK)
             break;
         err = write_job(w, job);
@@ -157,8 +156,7 @@ write_group(struct writer *w, struct writer_job_list *group)
     if (err == ERR_OK)
         return;
     log_line(LOG_ERROR, "publishing: %s", eb.text);
-    TAILQ_FOREACH(job, group, next)
-    {
+    TAILQ_FOREACH (job, group, next) {
         if (job->err == ERR_OK)
             job->why = eb;
         if (job->err == ERR_OK || job->err == err)

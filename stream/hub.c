@@ -284,8 +284,7 @@ restart(struct hub *h, int64_t id)
     struct feed *f, *next;
 
     window_restart(&h->window, id);
-    HASH_ITER(by_key, h->feeds, f, next)
-    {
+    HASH_ITER (by_key, h->feeds, f, next) {
         feed_restart(f, id);
         mark_dirty(h, f);
     }
@@ -351,9 +350,9 @@ hub_wait(struct hub *h, struct subscriber *s)
 
     if (s->waiting)
         return ERR_OK;
-    TAILQ_FOREACH(r, &f->requests, in_feed)
-    if (r->after == s->at.cursor)
-        break;
+    TAILQ_FOREACH (r, &f->requests, in_feed)
+        if (r->after == s->at.cursor)
+            break;
     if (!r) {
         r = mem_zalloc(sizeof *r);
         if (!r)

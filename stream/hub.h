@@ -33,7 +33,7 @@ struct hub {
     struct buf subject_data;
     struct feed_list dirty;
     struct page_request_list requests; /* not taken yet, first come first served */
-    struct page_list cache;            /* every page, the least recently used first */
+    struct page_list cache;            /* every page, the oldest first */
     size_t cache_bytes, cache_max;
     uint64_t n_feeds;
 };
@@ -79,7 +79,7 @@ void hub_deliver(struct hub *h, struct page_request *request, struct page *p, hu
 /* No page: whoever waits at this position is handed to drop(), which must make it leave. */
 void hub_fail(struct hub *h, struct page_request *request, hub_each *drop, void *context);
 
-/* Frees the least recently used pages above cache_max. Call when nobody has gathered pieces of
+/* Frees the oldest pages above cache_max. Call when nobody has gathered pieces of
  * them. */
 void hub_trim(struct hub *h);
 

@@ -168,9 +168,9 @@ find_page(const struct feed *f, int64_t id)
 {
     const struct page *p;
 
-    TAILQ_FOREACH(p, &f->pages, in_feed)
-    if (p->after <= id && id < p->through)
-        return p;
+    TAILQ_FOREACH (p, &f->pages, in_feed)
+        if (p->after <= id && id < p->through)
+            return p;
     return NULL;
 }
 
