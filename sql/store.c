@@ -9,12 +9,9 @@
 
 #include "base/mem.h"
 
-static const char schema[] =
+const char store_schema[] =
 #include "sql/schema.inc"
     ;
-
-/* Both stand in schema.sql too. */
-enum { APPLICATION_ID = 0x66727368, VERSION = 1 };
 
 /* How long a writer waits for another one, unless store_set_busy_timeout() says otherwise. */
 enum { BUSY_TIMEOUT_MS = 5000 };
@@ -186,12 +183,13 @@ identify(struct store *s, struct errbuf *eb)
     if (tables == 0)
         return err_set(eb, ERR_MISSING, "%s: empty; make it with: freshet init --db %s", s->path,
                        s->path);
-    if (application != APPLICATION_ID)
+    if (application != STORE_APPLICATION_ID)
         return err_set(eb, ERR_FOREIGN, "%s: a database of another program", s->path);
-    if (version != VERSION)
-        return err_set(
-            eb, ERR_FOREIGN, "%s: made by %s version of freshet (format %lld; this one reads %d)",
-            s->path, version > VERSION ? "a newer" : "an unknown", (long long)version, VERSION);
+    if (version != STORE_VERSION)
+        return err_set(eb, ERR_FOREIGN,
+                       "%s: made by %s version of freshet (format %lld; this one reads %d)",
+                       s->path, version > STORE_VERSION ? "a newer" : "an unknown",
+                       (long long)version, STORE_VERSION);
     return ERR_OK;
 }
 
@@ -205,8 +203,8 @@ configure(void)
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 }
 
-static enum err
-connect(struct store *s, const char *path, int flags, struct errbuf *eb)
+enum err
+store_connect(struct store *s, const char *path, int flags, struct errbuf *eb)
 {
     s->path = mem_copy(text_of(path));
     if (!s->path)
@@ -259,8 +257,8 @@ read_epoch(struct store *s, struct errbuf *eb)
     return err;
 }
 
-static enum err
-check_exists(const char *path, struct errbuf *eb)
+enum err
+store_check_file(const char *path, struct errbuf *eb)
 {
     struct stat st;
 
@@ -294,7 +292,7 @@ store_open(struct store **store, const char *path, enum store_mode mode, enum st
     unsigned modes = (mode == STORE_READ ? FOR_READ : FOR_WRITE) |
                      (sync == STORE_SYNC_FULL ? FOR_FULL : FOR_NORMAL);
     struct store *s;
-    enum err err = check_exists(path, eb);
+    enum err err = store_check_file(path, eb);
 
     *store = NULL;
     if (err != ERR_OK)
@@ -302,7 +300,8 @@ store_open(struct store **store, const char *path, enum store_mode mode, enum st
     s = mem_zalloc(sizeof *s);
     if (!s)
         return err_set(eb, ERR_NOMEM, "%s: out of memory", path);
-    err = connect(s, path, mode == STORE_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE, eb);
+    err = store_connect(s, path, mode == STORE_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE,
+                        eb);
     if (err == ERR_OK)
         err = identify(s, eb);
     if (err == ERR_OK)
@@ -343,7 +342,7 @@ make(struct store *s, bool *existed, struct errbuf *eb)
 {
     enum err err = set_up(s, FOR_FULL, eb);
 
-    if (err != ERR_OK || sqlite3_exec(s->db, schema, NULL, NULL, NULL) == SQLITE_OK)
+    if (err != ERR_OK || sqlite3_exec(s->db, store_schema, NULL, NULL, NULL) == SQLITE_OK)
         return err;
     err = store_fail(s, "making it", eb);
     sqlite3_exec(s->db, sql_texts[SQL_ROLLBACK], NULL, NULL, NULL);
@@ -363,7 +362,7 @@ store_create(const char *path, bool *existed, struct errbuf *eb)
     *existed = false;
     if (!s)
         return err_set(eb, ERR_NOMEM, "%s: out of memory", path);
-    err = connect(s, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, eb);
+    err = store_connect(s, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, eb);
     if (err == ERR_OK)
         err = identify(s, eb);
     if (err == ERR_OK)

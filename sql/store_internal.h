@@ -33,6 +33,15 @@ struct scan {
 /* Makes wanted() known to a connection; a sqlite3 result code. */
 int store_add_filter(sqlite3 *db);
 
+/* sql/schema.sql. The two numbers below stand in it too. */
+extern const char store_schema[];
+enum { STORE_APPLICATION_ID = 0x66727368, STORE_VERSION = 1 };
+
+/* ERR_MISSING, ERR_IO, or ERR_FOREIGN for what is no regular file. */
+enum err store_check_file(const char *path, struct errbuf *eb);
+/* The first step of opening: s has its path and a bare connection. flags: SQLITE_OPEN_…. */
+enum err store_connect(struct store *s, const char *path, int flags, struct errbuf *eb);
+
 /* Maps the connection's last error to enum err, and writes "PATH: DOING: what SQLite said". */
 enum err store_fail(struct store *s, const char *doing, struct errbuf *eb);
 

@@ -1,0 +1,355 @@
+#include "sql/check_internal.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+#define RESTORE                                                                                    \
+    "restore a backup, or save what can be read: sqlite3 FILE .recover | sqlite3 NEWFILE, then "   \
+    "freshet check --db NEWFILE"
+
+enum { MESSAGE_SIZE = 1024 };
+
+static const char *const texts[] = {
+#define CHECKING(name, sql) sql,
+#include "sql/statements.def"
+};
+
+/* ---- findings ---- */
+
+static void
+tell(struct check *c, enum check_level level, const char *part, const char *cure,
+     const char *format, va_list arguments)
+{
+    char what[MESSAGE_SIZE];
+
+    vsnprintf(what, sizeof what, format, arguments);
+    c->order->sink(c->order->context, level, part, what, cure ? cure : "");
+}
+
+void
+check_good(struct check *c, const char *part, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    tell(c, CHECK_GOOD, part, NULL, format, arguments);
+    va_end(arguments);
+}
+
+void
+check_bad(struct check *c, enum check_level level, const char *part, const char *cure,
+          const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    tell(c, level, part, cure, format, arguments);
+    va_end(arguments);
+}
+
+void
+check_cure(struct check *c, const char *part, const char *sql, const char *format, ...)
+{
+    char cure[CHECK_CURE_SIZE];
+    va_list arguments;
+
+    snprintf(cure, sizeof cure, "sqlite3 %s \"%s\"", c->order->path, sql);
+    va_start(arguments, format);
+    tell(c, CHECK_BROKEN, part, cure, format, arguments);
+    va_end(arguments);
+}
+
+/* ---- asking ---- */
+
+/* Bytes 16 to 31 of the file tell page size and number of pages, both big-endian. */
+static bool
+is_cut(const char *path, int64_t *have, int64_t *should)
+{
+    unsigned char head[32];
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool read_it = fd >= 0 && pread(fd, head, sizeof head, 0) == sizeof head && fstat(fd, &st) == 0;
+    int64_t page;
+
+    if (fd >= 0)
+        close(fd);
+    if (!read_it)
+        return false;
+    page = head[16] << 8 | head[17];
+    if (page == 1)
+        page = 65536;
+    *have = (int64_t)st.st_size;
+    *should = page * ((int64_t)head[28] << 24 | head[29] << 16 | head[30] << 8 | head[31]);
+    return *have < *should;
+}
+
+enum err
+check_trouble(struct check *c, const char *part)
+{
+    int64_t have, should;
+    struct errbuf why;
+    enum err err = store_fail(c->store, part, &why);
+    const char *said = sqlite3_errmsg(c->store->db);
+
+    if (err == ERR_NOMEM || err == ERR_BUSY || sqlite3_errcode(c->store->db) == SQLITE_CANTOPEN) {
+        *c->eb = why;
+        return err;
+    }
+    if (err == ERR_FOREIGN || sqlite3_errcode(c->store->db) == SQLITE_NOTADB)
+        check_bad(c, CHECK_BROKEN, part,
+                  "name the right file; if this is the one, its first page is damaged: " RESTORE,
+                  "not an SQLite database: the file's first bytes are not those of one");
+    else if (err == ERR_CORRUPT && is_cut(c->order->path, &have, &should))
+        check_bad(c, CHECK_BROKEN, part, RESTORE,
+                  "the file is cut short: it has %" PRId64 " bytes, its header says %" PRId64, have,
+                  should);
+    else
+        check_bad(c, CHECK_BROKEN, part, RESTORE, "cannot be read: %s", said);
+    return ERR_CORRUPT;
+}
+
+sqlite3_stmt *
+check_prepare(struct check *c, enum checking sql, const char *part, enum err *err)
+{
+    sqlite3_stmt *st = NULL;
+
+    *err = ERR_OK;
+    atomic_store(&c->order->watch->part, part);
+    if (sqlite3_prepare_v2(c->store->db, texts[sql], -1, &st, NULL) != SQLITE_OK)
+        *err = check_trouble(c, part);
+    return st;
+}
+
+bool
+check_step(struct check *c, sqlite3_stmt *st, const char *part, enum err *err)
+{
+    int code = sqlite3_step(st);
+
+    if (code == SQLITE_ROW)
+        return true;
+    if (code != SQLITE_DONE)
+        *err = check_trouble(c, part);
+    return false;
+}
+
+/* One row of at most two numbers. */
+static enum err
+ask(struct check *c, enum checking sql, int64_t *a, int64_t *b)
+{
+    enum err err;
+    sqlite3_stmt *st = check_prepare(c, sql, "file", &err);
+
+    if (st && check_step(c, st, "file", &err)) {
+        *a = sqlite3_column_int64(st, 0);
+        if (b)
+            *b = sqlite3_column_int64(st, 1);
+    }
+    sqlite3_finalize(st);
+    return err;
+}
+
+/* ---- what file it is ---- */
+
+/* True: its other parts can be judged. */
+static bool
+is_ours(struct check *c, int64_t application, int64_t version, int64_t tables, int64_t own)
+{
+    char cure[CHECK_CURE_SIZE];
+
+    if (tables == 0) {
+        snprintf(cure, sizeof cure, "freshet init --db %s", c->order->path);
+        check_bad(c, CHECK_BROKEN, "file", cure, "empty: there is no table in it");
+        return false;
+    }
+    if (application != STORE_APPLICATION_ID && own < 3) {
+        check_bad(c, CHECK_BROKEN, "file", "name the right file",
+                  "a database of another program: application_id is 0x%08" PRIx64
+                  ", freshet's is 0x%08x",
+                  (uint64_t)application & 0xffffffff, (unsigned)STORE_APPLICATION_ID);
+        return false;
+    }
+    if (application != STORE_APPLICATION_ID) {
+        snprintf(cure, sizeof cure, "PRAGMA application_id = 0x%08x",
+                 (unsigned)STORE_APPLICATION_ID);
+        check_cure(c, "file", cure,
+                   "application_id is 0x%08" PRIx64 ", although the tables are freshet's: no "
+                   "program of freshet opens it",
+                   (uint64_t)application & 0xffffffff);
+    }
+    if (version == STORE_VERSION)
+        return true;
+    check_bad(c, CHECK_BROKEN, "file",
+              version > STORE_VERSION ? "use the freshet that made it, or a newer one"
+                                      : "use the freshet that made it; if user_version was changed "
+                                        "by hand, set it back with PRAGMA user_version",
+              "made by %s version of freshet: user_version is %" PRId64 ", this one reads %d",
+              version > STORE_VERSION ? "a newer" : "an older or unknown", version, STORE_VERSION);
+    return false;
+}
+
+static enum err
+check_mode(struct check *c, bool *wal)
+{
+    char cure[CHECK_CURE_SIZE];
+    enum err err;
+    sqlite3_stmt *st = check_prepare(c, CHECK_MODE, "file", &err);
+
+    if (st && check_step(c, st, "file", &err)) {
+        const char *mode = (const char *)sqlite3_column_text(st, 0);
+
+        *wal = mode && strcmp(mode, "wal") == 0;
+        snprintf(cure, sizeof cure, "freshet init --db %s", c->order->path);
+        if (!*wal)
+            check_bad(c, CHECK_BROKEN, "file", cure,
+                      "the journal mode is %s, not wal: readers and writers would block each other",
+                      mode ? mode : "unknown");
+    }
+    sqlite3_finalize(st);
+    return err;
+}
+
+/* *judge: the parts may be looked at. */
+static enum err
+check_file(struct check *c, bool *judge)
+{
+    int64_t application = 0, version = 0, tables = 0, own = 0, pages = 0, page_bytes = 0;
+    bool wal = false;
+    enum err err = ask(c, CHECK_APPLICATION, &application, NULL);
+
+    *judge = false;
+    if (err == ERR_OK)
+        err = ask(c, CHECK_FORMAT, &version, NULL);
+    if (err == ERR_OK)
+        err = ask(c, CHECK_OWN_TABLES, &tables, &own);
+    if (err == ERR_OK)
+        err = ask(c, CHECK_PAGES, &pages, &page_bytes);
+    if (err != ERR_OK || !is_ours(c, application, version, tables, own))
+        return err;
+    *judge = true;
+    err = check_mode(c, &wal);
+    if (err == ERR_OK && wal && application == STORE_APPLICATION_ID)
+        check_good(c, "file",
+                   "a database of freshet, format %" PRId64 ", in WAL mode, %" PRId64
+                   " pages of %" PRId64 " bytes",
+                   version, pages, page_bytes);
+    return err;
+}
+
+/* ---- structure ---- */
+
+/* "row 5 missing from index events_topic", "wrong # of entries in index events_topic" */
+static const char *
+index_of(const char *message)
+{
+    static const char *const signs[] = {"missing from index ", "entries in index ",
+                                        "unique entry in index "};
+
+    for (size_t i = 0; i < sizeof signs / sizeof *signs; i++) {
+        const char *found = strstr(message, signs[i]);
+
+        if (found)
+            return found + strlen(signs[i]);
+    }
+    return NULL;
+}
+
+static void
+one_line(char *line, size_t size, const unsigned char *text)
+{
+    snprintf(line, size, "%s", text ? (const char *)text : "");
+    for (char *p = line; *p; p++)
+        if (*p == '\n')
+            *p = ' ';
+}
+
+/* Rows that an index lacks come one by one, and one cure is for all of them: only the first is
+ * told.
+ */
+static void
+structure_finding(struct check *c, const char *message, int *of_index)
+{
+    const char *index = index_of(message);
+    char sql[CHECK_CURE_SIZE];
+
+    if (index && strstr(message, "missing from") && (*of_index)++ > 0)
+        return;
+    snprintf(sql, sizeof sql, "REINDEX %s", index ? index : "");
+    if (index)
+        check_cure(c, "structure", sql, "%s", message);
+    else if (strstr(message, "failed in ") || strstr(message, " value in "))
+        check_bad(c, CHECK_BROKEN, "structure", "see below for which", "%s", message);
+    else
+        check_bad(c, CHECK_BROKEN, "structure", RESTORE, "%s", message);
+}
+
+static enum err
+check_structure(struct check *c)
+{
+    char message[MESSAGE_SIZE];
+    int of_index = 0;
+    bool good = false;
+    enum err err;
+    sqlite3_stmt *st =
+        check_prepare(c, c->order->quick ? CHECK_QUICK : CHECK_WHOLE, "structure", &err);
+
+    while (st && err == ERR_OK && check_step(c, st, "structure", &err)) {
+        one_line(message, sizeof message, sqlite3_column_text(st, 0));
+        good = strcmp(message, "ok") == 0;
+        if (!good)
+            structure_finding(c, message, &of_index);
+    }
+    if (of_index > 1)
+        check_bad(c, CHECK_BROKEN, "structure", "the same",
+                  "%d more rows, or as many as SQLite counts at once, are missing from indexes",
+                  of_index - 1);
+    if (good)
+        check_good(c, "structure", "SQLite's %s found nothing wrong",
+                   c->order->quick ? "quick_check" : "integrity_check");
+    sqlite3_finalize(st);
+    return err;
+}
+
+/* ---- all of it ---- */
+
+static enum err
+run(struct check *c)
+{
+    static enum err (*const parts[])(struct check *) = {
+        check_structure, check_schema, check_log, check_events, check_keys, check_sources,
+    };
+    bool judge;
+    enum err err = check_file(c, &judge);
+
+    for (size_t i = 0; judge && i < sizeof parts / sizeof *parts; i++)
+        if (err == ERR_OK || err == ERR_CORRUPT)
+            err = parts[i](c);
+    return err == ERR_CORRUPT ? ERR_OK : err;
+}
+
+enum err
+check_database(const struct check_order *order, struct errbuf *eb)
+{
+    struct check c = {.order = order, .eb = eb};
+    enum err err = store_check_file(order->path, eb);
+
+    if (err != ERR_OK)
+        return err;
+    c.store = mem_zalloc(sizeof *c.store);
+    if (!c.store)
+        return err_set(eb, ERR_NOMEM, "%s: out of memory", order->path);
+    err = store_connect(c.store, order->path, SQLITE_OPEN_READONLY, eb);
+    if (err == ERR_OK &&
+        sqlite3_exec(c.store->db, texts[CHECK_SAFE], NULL, NULL, NULL) != SQLITE_OK)
+        err = check_trouble(&c, "file");
+    if (err == ERR_OK)
+        err = run(&c);
+    store_close(c.store);
+    return err == ERR_CORRUPT ? ERR_OK : err;
+}
