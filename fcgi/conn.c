@@ -45,22 +45,35 @@ make_readable(struct conn *c)
 }
 
 static void
-on_poll(uv_poll_t *poll, int status, int events)
+want_writable(struct conn *c, bool wanted)
 {
-    struct conn *c = poll->data;
-
-    if (status < 0 || events & (UV_READABLE | UV_DISCONNECT))
-        make_readable(c);
-    if (events & UV_WRITABLE)
-        conn_make_ready(c);
+    if (c->wants_writable == wanted)
+        return;
+    c->wants_writable = wanted;
+    poller_want_writable(&c->server->poller, c->out.fd, c, wanted);
 }
 
+/* A socket that was full and took all goes on being asked for: under load it is full again soon,
+ * and asking costs a system call. When it could be written to and nobody waited, asking ends. */
 static void
-watch(struct conn *c, bool writable)
+now_writable(struct conn *c)
 {
-    if (c->polled)
-        uv_poll_start(&c->poll, UV_READABLE | UV_DISCONNECT | (writable ? UV_WRITABLE : 0),
-                      on_poll);
+    if (c->blocked)
+        conn_make_ready(c);
+    else
+        want_writable(c, false);
+}
+
+void
+conn_happened(void *conn, unsigned what)
+{
+    struct conn *c = conn;
+
+    c->peer_closed |= (what & POLLER_CLOSED) != 0;
+    if (what & POLLER_READABLE)
+        make_readable(c);
+    if (what & POLLER_WRITABLE)
+        now_writable(c);
 }
 
 struct conn *
@@ -75,18 +88,22 @@ conn_create(struct server *s, int fd, bool bare)
     c->server = s;
     c->state = CONN_REQUEST;
     outlet_init(&c->out, fd, 0, bare);
-    c->polled = uv_poll_init(&s->loop, &c->poll, fd) == 0;
-    if (!c->polled && !bare) {
-        close(fd);
-        mem_free(c);
-        return NULL;
-    }
-    c->poll.data = c;
     c->begun_ms = s->now_ms;
     server_list(s, c, &s->requests);
-    watch(c, false);
     s->n_conns++;
     return c;
+}
+
+void
+conn_watch(struct conn *c)
+{
+    if (c->state == CONN_DEAD)
+        return;
+    c->watched = poller_add(&c->server->poller, c->out.fd, c);
+    if (!c->watched && !c->out.bare) {
+        log_line(LOG_WARN, "connection closed: it cannot be watched: %s", strerror(errno));
+        conn_drop(c, REASON_NO_MEMORY);
+    }
 }
 
 /* ---- reading ---- */
@@ -214,6 +231,9 @@ conn_read(struct conn *c)
         got_bytes(c, (struct text){bytes, (size_t)n});
     else
         got_body(c, (struct text){bytes, (size_t)n});
+    /* What is left is not reported again. */
+    if (n == READ_BYTES || c->peer_closed)
+        make_readable(c);
 }
 
 /* ---- writing ---- */
@@ -223,12 +243,12 @@ set_blocked(struct conn *c, bool blocked)
 {
     struct server *s = c->server;
 
-    if (blocked && !c->polled) { /* a plain file is never full: an error that will not pass */
+    if (blocked && !c->watched) { /* a plain file is never full: an error that will not pass */
         conn_drop(c, REASON_CLIENT_GONE);
         return;
     }
-    if (c->blocked != blocked)
-        watch(c, blocked);
+    if (blocked)
+        want_writable(c, true);
     c->blocked = blocked;
     if (c->state == CONN_STREAM || c->state == CONN_REPLY)
         server_list(s, c, blocked ? &s->blocked : &s->quiet);
@@ -510,12 +530,6 @@ free_conn(struct conn *c)
     mem_free(c);
 }
 
-static void
-on_closed(uv_handle_t *handle)
-{
-    free_conn(handle->data);
-}
-
 void
 conn_reap(struct conn *c)
 {
@@ -528,11 +542,6 @@ conn_reap(struct conn *c)
         TAILQ_REMOVE(&s->ready, c, in_ready);
     TAILQ_REMOVE(&c->list->queue, c, in_list);
     s->n_conns--;
-    if (c->polled) {
-        uv_close((uv_handle_t *)&c->poll, on_closed);
-        close(c->out.fd);
-    } else {
-        close(c->out.fd);
-        free_conn(c);
-    }
+    close(c->out.fd); /* which takes it out of the poller, too */
+    free_conn(c);
 }

@@ -12,15 +12,14 @@
  * and, if the socket does not take the answer at once, REPLY (in the list of blocked ones) to
  * ENDING.
  *
- * libuv's callbacks only record (conn is linked into `readable` or `ready`); the work is done in
- * the turn. */
+ * What the poller reports is only recorded (conn is linked into `readable` or `ready`); the work is
+ * done in the turn. */
 #ifndef FCGI_CONN_H
 #define FCGI_CONN_H
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
-#include <uv.h>
 
 #include "base/buf.h"
 #include "fcgi/deadline.h"
@@ -53,7 +52,6 @@ enum conn_state {
 struct conn_list;
 
 struct conn {
-    uv_poll_t poll;
     struct server *server;
     struct outlet out;
     struct subscriber sub;       /* sub.feed is set while this is a stream */
@@ -70,17 +68,26 @@ struct conn {
     struct deadline expiry;      /* of the token that allows this stream */
     int64_t begun_ms, since_ms;
     enum conn_state state;
-    bool polled;   /* the fd can be polled (a plain file, in CGI, cannot) */
-    bool blocked;  /* the socket is full: waiting until it is writable */
-    bool joined;   /* the subscriber is in its feed's lists */
-    bool end_sent; /* ENDING: the end of the response is sent or kept */
+    bool watched;        /* in the poller (a plain file, in CGI, cannot be) */
+    bool wants_writable; /* the poller reports when it can be written to */
+    bool peer_closed;    /* the peer sends no more; what it sent is still to be read */
+    bool blocked;        /* the socket is full: waiting until it is writable */
+    bool joined;         /* the subscriber is in its feed's lists */
+    bool end_sent;       /* ENDING: the end of the response is sent or kept */
     bool is_readable, is_ready;
     struct conn_list *list; /* of the state */
     TAILQ_ENTRY(conn) in_list, in_readable, in_ready;
 };
 
-/* A socket just accepted, non-blocking; taken over, also when it fails (NULL). */
+/* A socket just accepted, non-blocking; taken over, also when it fails (NULL). Not watched yet: a
+ * web server that connects sends its request at once, so the first attempt to read comes first. */
 struct conn *conn_create(struct server *s, int fd, bool bare);
+
+/* From now on the poller reports what happens to it; drops it when it cannot be watched. */
+void conn_watch(struct conn *c);
+
+/* For poller_take(): `conn` is a struct conn. */
+void conn_happened(void *conn, unsigned what);
 
 /* Reads what is there: a request's beginning, or the news that the peer has closed. */
 void conn_read(struct conn *c);

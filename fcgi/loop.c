@@ -27,6 +27,16 @@ on_listener(uv_poll_t *handle, int status, int events)
     s->accept_due = true;
 }
 
+static void
+on_connections(uv_poll_t *handle, int status, int events)
+{
+    const struct server *s = handle->data;
+
+    (void)status;
+    (void)events;
+    poller_take(&s->poller, conn_happened);
+}
+
 /* These only end the loop's waiting: the turn that follows looks at the clock and at the reader. */
 static void
 on_timer(uv_timer_t *handle)
@@ -121,13 +131,35 @@ watch_wal(struct server *s)
     buf_finish(&wal);
 }
 
+/* The set of connections, and libuv's handle that waits for it. */
+static enum err
+watch_connections(struct server *s, struct errbuf *eb)
+{
+    int failed;
+
+    if (poller_open(&s->poller, eb) != ERR_OK)
+        return ERR_IO;
+    failed = uv_poll_init(&s->loop, &s->poller_watch, s->poller.fd);
+    if (failed)
+        return err_set(eb, ERR_IO, "cannot watch connections: %s", uv_strerror(failed));
+    s->poller_watch.data = s;
+    uv_poll_start(&s->poller_watch, UV_READABLE, on_connections);
+    return ERR_OK;
+}
+
 enum err
 loop_open(struct server *s, struct errbuf *eb)
 {
     int failed = uv_loop_init(&s->loop);
 
+    s->poller.fd = -1;
     if (failed)
         return err_set(eb, ERR_IO, "cannot start the event loop: %s", uv_strerror(failed));
+    if (watch_connections(s, eb) != ERR_OK) {
+        s->n_sockets = 0;
+        loop_close(s);
+        return ERR_IO;
+    }
     uv_prepare_init(&s->loop, &s->turn);
     s->turn.data = s;
     uv_timer_init(&s->loop, &s->timer);
@@ -180,6 +212,7 @@ loop_close(struct server *s)
     uv_walk(&s->loop, close_handle, NULL);
     uv_run(&s->loop, UV_RUN_DEFAULT);
     uv_loop_close(&s->loop);
+    poller_close(&s->poller);
     mem_free(s->wal_name);
 }
 

@@ -9,7 +9,7 @@ enum err loop_open(struct server *s, struct errbuf *eb);
 /* Runs until loop_stop(). */
 void loop_run(struct server *s);
 void loop_stop(struct server *s);
-/* Closes and frees every handle, the connections that are left included. */
+/* Closes every handle. */
 void loop_close(struct server *s);
 
 /* The next turn comes in so many milliseconds at the latest; INT64_MAX = only when something

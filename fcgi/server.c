@@ -50,15 +50,13 @@ pause_accepting(struct server *s)
     loop_pause_listening(s, ACCEPT_PAUSE_MS);
 }
 
+/* Not inherited from the listening socket when that is a unix socket. What waits in the kernel
+ * cannot coalesce any more; a small buffer keeps the backlog in the window. */
 static void
-tune_socket(const struct server *s, int fd)
+limit_send_buffer(const struct server *s, int fd)
 {
-    int one = 1, size = (int)s->settings->send_buffer;
+    int size = (int)s->settings->send_buffer;
 
-    /* Meant for TCP, refused by a unix socket: no harm. */
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    /* What waits in the kernel cannot coalesce any more; a small buffer keeps the backlog in the
-     * window. */
     if (size > 0)
         setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
 }
@@ -68,6 +66,7 @@ accept_from(struct server *s, int listener)
 {
     for (int i = 0; i < ACCEPT_MAX; i++) {
         int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        struct conn *c;
 
         if (fd < 0) {
             if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
@@ -75,21 +74,29 @@ accept_from(struct server *s, int listener)
             return; /* EAGAIN: all taken; others concern one connection that is gone */
         }
         s->counters.connections++;
-        tune_socket(s, fd);
-        conn_create(s, fd, false);
+        limit_send_buffer(s, fd);
+        c = conn_create(s, fd, false);
+        if (!c)
+            continue;
+        conn_read(c);
+        conn_watch(c);
     }
 }
 
 static void
 stage_accept(struct server *s)
 {
+    struct conn_queue now;
     struct conn *c;
 
+    /* Whoever has more to say than is read at once links itself in again, for the next turn. */
+    TAILQ_INIT(&now);
+    TAILQ_CONCAT(&now, &s->readable, in_readable);
     for (int i = 0; s->accept_due && i < s->n_sockets; i++)
         accept_from(s, s->sockets[i]);
     s->accept_due = false;
-    while ((c = TAILQ_FIRST(&s->readable))) {
-        TAILQ_REMOVE(&s->readable, c, in_readable);
+    while ((c = TAILQ_FIRST(&now))) {
+        TAILQ_REMOVE(&now, c, in_readable);
         c->is_readable = false;
         if (c->state != CONN_DEAD)
             conn_read(c);
@@ -110,8 +117,10 @@ begin_when_caught_up(struct server *s)
     loop_listen(s);
     if (s->single) {
         c = conn_create(s, STDOUT_FILENO, true);
-        if (c)
+        if (c) {
+            conn_watch(c);
             answer(c, s->single);
+        }
     }
 }
 
@@ -355,7 +364,7 @@ plan_next_turn(struct server *s)
     soonest_deadline(s, &s->polls, &wait_ms);
     if (s->draining && wait_ms > DRAIN_TICK_MS)
         wait_ms = DRAIN_TICK_MS;
-    loop_next_turn(s, TAILQ_EMPTY(&s->ready) ? wait_ms : 0);
+    loop_next_turn(s, TAILQ_EMPTY(&s->ready) && TAILQ_EMPTY(&s->readable) ? wait_ms : 0);
 }
 
 void
@@ -524,10 +533,14 @@ enum err
 server_run(struct server *s, struct settings *settings, struct store *store, struct store *writable,
            const int *sockets, int n_sockets, struct errbuf *eb)
 {
+    int one = 1;
     enum err err;
 
-    for (int i = 0; i < n_sockets; i++)
+    for (int i = 0; i < n_sockets; i++) {
         s->sockets[i] = sockets[i];
+        /* Inherited by TCP's connections; refused by a unix socket, which does not need it. */
+        setsockopt(sockets[i], IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    }
     s->n_sockets = n_sockets;
     err = request_setup((size_t)settings->request_max, eb);
     if (err == ERR_OK) {

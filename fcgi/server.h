@@ -8,6 +8,7 @@
 #include "fcgi/address.h"
 #include "fcgi/conn.h"
 #include "fcgi/deadline.h"
+#include "fcgi/poller.h"
 #include "fcgi/reader.h"
 #include "fcgi/settings.h"
 #include "fcgi/writer.h"
@@ -41,6 +42,8 @@ struct server {
     uv_fs_event_t watch;
     uv_signal_t signals[4];
     uv_poll_t listeners[SERVER_SOCKETS_MAX];
+    struct poller poller;   /* of the connections */
+    uv_poll_t poller_watch; /* libuv waits for the poller */
     int sockets[SERVER_SOCKETS_MAX];
     int n_sockets;
 

@@ -98,6 +98,15 @@ for (const server of servers) {
         it('a body without Content-Length', () => accepted('chunked', [[null, 'x', null]],
             { topic: 'chunked', data: 'x' }, { chunked: true }));
 
+        for (const n of [2, 3, 4, 7]) {
+            it(`a body that comes in several reads: ${n} events of 8,000 bytes`, async () => {
+                const topic = `large ${n}`;
+                const data = Array.from({ length: n }, (_, i) => `${i}`.repeat(8000));
+                await accepted(topic, data.map((text) => [null, text, null]),
+                    lines(...data.map((text) => ({ topic, data: text }))), { type: 'ndjson' });
+            });
+        }
+
         it('what is posted is what a stream gets', async () => {
             const stream = await world.live('?topic=seen');
             const answer = await post(world.url(), { topic: 'seen', type: 'hello', data: 'a\nb\rc' });
