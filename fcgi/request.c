@@ -8,6 +8,8 @@
 
 #include "base/mem.h"
 
+enum { FCGX_READ_BYTES = 8192 }; /* what libfcgi reads at a time */
+
 extern char **environ;
 
 /* The pipe that libfcgi reads from; empty between two calls. Loop thread only. */
@@ -61,58 +63,72 @@ renew_pipe(void)
     open_pipe(NULL);
 }
 
-/* libfcgi reads 8,192 bytes at a time and stops where the parameters end: padding beyond that would
- * be the beginning of the next request. */
+/* libfcgi stops reading where the parameters end: padding beyond that would be the beginning of the
+ * next request. What came in one read is not in the pipe any more. */
 static void
-empty_pipe(void)
+empty_pipe(size_t written)
 {
     char rest[256];
 
-    while (read(pipe_read, rest, sizeof rest) > 0)
+    while (written > FCGX_READ_BYTES && read(pipe_read, rest, sizeof rest) > 0)
         ;
 }
 
-static unsigned
-count_parameter(const char *name, char **environment)
-{
-    size_t n = strlen(name);
-    unsigned found = 0;
+struct used_parameter {
+    struct text *member;
+    struct text name;
+};
 
-    for (char **one = environment; *one; one++)
-        found += strncmp(*one, name, n) == 0 && (*one)[n] == '=';
-    return found;
+/* Looks each variable up among the parameters that are used; sums their lengths. The first of
+ * several with one name counts. */
+static size_t
+find_parameters(char **environment, const struct used_parameter *used, size_t n, struct request *r)
+{
+    size_t total = 0;
+
+    for (char **one = environment; *one; one++) {
+        const char *end = strchr(*one, '=');
+        struct text name = {*one, end ? (size_t)(end - *one) : 0};
+
+        r->authorizations += text_equal(name, TEXT_LIT("HTTP_AUTHORIZATION"));
+        for (size_t i = 0; i < n; i++) {
+            if (!text_equal(name, used[i].name))
+                continue;
+            if (!used[i].member->p) {
+                *used[i].member = text_of(end + 1);
+                total += used[i].member->n;
+            }
+            break;
+        }
+    }
+    return total;
 }
 
 /* Copies the used parameters into one piece of memory. */
 static enum err
 copy_parameters(char **environment, struct request *r)
 {
-    struct {
-        struct text *member;
-        const char *value;
-    } used[] = {
-#define REQUEST_ROW(member, name) {&r->member, FCGX_GetParam(name, environment)},
+    const struct used_parameter used[] = {
+#define REQUEST_ROW(member, name) {&r->member, TEXT_LIT(name)},
         REQUEST_PARAMETERS(REQUEST_ROW)
 #undef REQUEST_ROW
     };
-    size_t total = 0, n = sizeof used / sizeof *used;
-    char *at;
+    size_t n = sizeof used / sizeof *used;
+    char *at = r->bytes = mem_alloc(find_parameters(environment, used, n, r));
 
-    for (size_t i = 0; i < n; i++)
-        total += used[i].value ? strlen(used[i].value) : 0;
-    at = r->bytes = mem_alloc(total);
-    if (!at)
+    if (!at) {
+        *r = (struct request){0};
         return ERR_NOMEM;
-    for (size_t i = 0; i < n; i++) {
-        size_t length = used[i].value ? strlen(used[i].value) : 0;
-
-        if (!used[i].value)
-            continue;
-        memcpy(at, used[i].value, length);
-        *used[i].member = (struct text){at, length};
-        at += length;
     }
-    r->authorizations = count_parameter("HTTP_AUTHORIZATION", environment);
+    for (size_t i = 0; i < n; i++) {
+        struct text *value = used[i].member;
+
+        if (!value->p)
+            continue;
+        memcpy(at, value->p, value->n);
+        value->p = at;
+        at += value->n;
+    }
     return ERR_OK;
 }
 
@@ -148,7 +164,7 @@ request_parse(struct text bytes, struct request *r, struct errbuf *eb)
         err = ERR_OK;
     FCGX_Free(&fcgx, 0); /* 0: the pipe stays open */
     if (err == ERR_OK)
-        empty_pipe();
+        empty_pipe(bytes.n);
     else
         renew_pipe();
     return err;

@@ -101,6 +101,8 @@ stage_accept(struct server *s)
         if (c->state != CONN_DEAD)
             conn_read(c);
     }
+    if (s->writer)
+        writer_go(s->writer);
 }
 
 /* ---- tail ---- */

@@ -19,6 +19,8 @@ struct writer {
     struct writer_job_list todo, done; /* under the lock, like these two: */
     size_t waiting;
     bool stop;
+    struct writer_job_list taken; /* the loop's own, like this one: */
+    bool submitted;               /* something that the thread was not told of */
     struct store *store; /* the thread's own */
     struct writer_limits limits;
     void (*wake)(void *);
@@ -183,7 +185,10 @@ run(void *context)
         write_group(w, &group);
         pthread_mutex_lock(&w->lock);
         TAILQ_CONCAT(&w->done, &group, next);
+        /* Whoever is woken wants this lock. */
+        pthread_mutex_unlock(&w->lock);
         w->wake(w->context);
+        pthread_mutex_lock(&w->lock);
     }
     pthread_mutex_unlock(&w->lock);
     return NULL;
@@ -207,6 +212,7 @@ writer_start(struct writer **writer, struct store *store, const struct writer_li
     w->context = context;
     TAILQ_INIT(&w->todo);
     TAILQ_INIT(&w->done);
+    TAILQ_INIT(&w->taken);
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->changed, NULL);
     sigfillset(&all);
@@ -235,7 +241,7 @@ writer_stop(struct writer *w)
 void
 writer_destroy(struct writer *w)
 {
-    assert(TAILQ_EMPTY(&w->todo) && TAILQ_EMPTY(&w->done));
+    assert(TAILQ_EMPTY(&w->todo) && TAILQ_EMPTY(&w->done) && TAILQ_EMPTY(&w->taken));
     store_close(w->store);
     pthread_cond_destroy(&w->changed);
     pthread_mutex_destroy(&w->lock);
@@ -252,10 +258,19 @@ writer_submit(struct writer *w, struct writer_job *job)
     if (room) {
         TAILQ_INSERT_TAIL(&w->todo, job, next);
         w->waiting++;
-        pthread_cond_signal(&w->changed);
+        w->submitted = true;
     }
     pthread_mutex_unlock(&w->lock);
     return room;
+}
+
+void
+writer_go(struct writer *w)
+{
+    if (!w->submitted)
+        return;
+    w->submitted = false;
+    pthread_cond_signal(&w->changed);
 }
 
 struct writer_job *
@@ -263,10 +278,13 @@ writer_take(struct writer *w)
 {
     struct writer_job *job;
 
-    pthread_mutex_lock(&w->lock);
-    job = TAILQ_FIRST(&w->done);
+    if (TAILQ_EMPTY(&w->taken)) {
+        pthread_mutex_lock(&w->lock);
+        TAILQ_CONCAT(&w->taken, &w->done, next);
+        pthread_mutex_unlock(&w->lock);
+    }
+    job = TAILQ_FIRST(&w->taken);
     if (job)
-        TAILQ_REMOVE(&w->done, job, next);
-    pthread_mutex_unlock(&w->lock);
+        TAILQ_REMOVE(&w->taken, job, next);
     return job;
 }

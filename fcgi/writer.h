@@ -63,8 +63,11 @@ void writer_destroy(struct writer *w);
 struct writer_job *writer_job_create(size_t body_max);
 void writer_job_destroy(struct writer_job *job); /* NULL is allowed */
 
-/* False when the queue is full; the job stays the caller's. */
+/* False when the queue is full; the job stays the caller's. The thread is told by writer_go(), once
+ * for all that came in one turn: woken by the first of them it would make a group of one. */
 bool writer_submit(struct writer *w, struct writer_job *job);
+void writer_go(struct writer *w);
+/* What is done, one after the other; NULL = nothing more at present. */
 struct writer_job *writer_take(struct writer *w);
 
 #endif
