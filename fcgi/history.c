@@ -476,7 +476,7 @@ ask_for_event(struct conn *c, const struct request *r, struct text id)
 {
     struct query q;
 
-    if (!answer_query(c, r, QUERY_TOPICS, &q))
+    if (!answer_query(c, r, QUERY_EVENT, &q))
         return;
     if (cursor_parse(id, c->server->epoch, &q.id) != CURSOR_EXACT) {
         query_finish(&q);

@@ -63,6 +63,7 @@ enum parameter {
     LIMIT,
     WAIT,
     TOPICS,
+    REFUSED,
     UNKNOWN,
 };
 
@@ -93,9 +94,15 @@ static const struct {
 static enum parameter
 parameter_of(struct text name, enum query_kind kind)
 {
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (known[i].kinds & 1U << kind && text_equal(name, text_of(known[i].name)))
+    unsigned bit = kind == QUERY_EVENT ? LIST : 1U << kind;
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (!text_equal(name, text_of(known[i].name)))
+            continue;
+        if (known[i].kinds & bit)
             return known[i].parameter;
+        return kind == QUERY_TOPICS ? REFUSED : UNKNOWN;
+    }
     return UNKNOWN;
 }
 
@@ -134,6 +141,7 @@ take_parameter(struct parse *p, enum parameter parameter, char **value, size_t n
     case TOPICS:
         keep(&p->q->topics, value);
         break;
+    case REFUSED:
     case UNKNOWN:
         break;
     }
@@ -153,6 +161,10 @@ take_pairs(struct parse *p, struct text rest)
 
         if (parameter == UNKNOWN) /* the page's own, however it is written */
             continue;
+        if (parameter == REFUSED)
+            return err_set(p->eb, ERR_INVALID,
+                           "?topics counts all events of a topic: it cannot be used with %.*s=",
+                           (int)name.n, name.p);
         err = form_decode(raw, true, &value, &n, p->eb);
         if (err == ERR_OK)
             err = take_parameter(p, parameter, &value, n);
@@ -253,7 +265,7 @@ choose_start(struct parse *p, struct text header)
 
     if (err == ERR_OK && p->before)
         return parse_before(p);
-    if (err != ERR_OK || p->limits->kind == QUERY_TOPICS)
+    if (err != ERR_OK || p->limits->kind == QUERY_TOPICS || p->limits->kind == QUERY_EVENT)
         return err;
     if (p->since && p->last)
         return err_set(p->eb, ERR_INVALID, "since= and last= exclude each other");

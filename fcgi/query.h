@@ -18,7 +18,9 @@
 enum query_kind {
     QUERY_STREAM,
     QUERY_PAGE,   /* limit=, wait= and before= are known, too */
-    QUERY_TOPICS, /* the list of topics: limit= and topics= are known, a start is not */
+    QUERY_TOPICS, /* the list of topics: limit= and topics= are known; what would narrow a page is
+                   * refused, since nobody would see that it does not narrow the list */
+    QUERY_EVENT,  /* one event: only topic= counts */
 };
 
 enum query_start {

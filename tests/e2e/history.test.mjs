@@ -267,6 +267,14 @@ for (const server of servers) {
             assert.equal(rest.next, null);
         });
 
+        it('400 for a list of topics that would have to be counted by something else', async () => {
+            for (const name of ['type=tick', 'where=/n', 'since=1h', 'last=5', 'before=now']) {
+                const seen = await page(`?topics&${name}`);
+                assert.equal(seen.status, 400, name);
+                assert.match(seen.json.detail, new RegExp(`\\?topics counts all .*${name.split('=')[0]}=`));
+            }
+        });
+
         // ---- caching
 
         it('a page between two rows may be kept for ever, one at the head must be asked for', async () => {

@@ -262,7 +262,8 @@ pages_have_names_of_their_own(void **state)
         {"before=0", "before 1 [] 0", 0, 0, QUERY_PAGE},
         {"before=9-zzzz", "before 9223372036854775807 [] 9-zzzz", 0, 0, QUERY_PAGE},
         {"topics=zzz&before=9", "before 9 [] 9", 0, 0, QUERY_PAGE},
-        {"topics&limit=3&since=x&before=x&type=%01", "now []", 3, 0, QUERY_TOPICS},
+        {"topics&limit=3&other=%01&topic=a", "now [topic=a]", 3, 0, QUERY_TOPICS},
+        {"limit=3&since=x&before=x&type=%01&where=&topic=a", "now [topic=a]", 3, 0, QUERY_EVENT},
         {"limit=x&wait=x&before=x&topics=%zz", "now []", 0, 0, QUERY_STREAM},
     };
     static const char *const bad[] = {
@@ -270,6 +271,9 @@ pages_have_names_of_their_own(void **state)
         "limit=",           "wait=soon",        "wait=",
         "before=x",         "before=",          "before=9&last=1",
         "before=9&since=1", "before=9&wait=1s", "before=9&lastEventId=1"};
+    static const char *const bad_with_topics[] = {
+        "type=a", "where=/a", "reset=now", "last_event_id=1", "lastEventId=1", "lastEventID=1",
+        "since=1", "last=1",  "before=9",  "wait=1s"};
     struct query_limits limits = {.topics_max = TOPICS_MAX, .epoch = "k3f9", .now_ms = NOW_MS};
     struct query q;
     struct errbuf eb;
@@ -290,6 +294,14 @@ pages_have_names_of_their_own(void **state)
     for (size_t i = 0; i < COUNT_OF(bad); i++)
         if (query_parse(text_of(bad[i]), TEXT_NONE, &limits, &q, &eb) != ERR_INVALID)
             fail_msg("\"%s\" is taken", bad[i]);
+    limits.kind = QUERY_TOPICS;
+    for (size_t i = 0; i < COUNT_OF(bad_with_topics); i++) {
+        size_t n = strcspn(bad_with_topics[i], "=") + 1;
+
+        if (query_parse(text_of(bad_with_topics[i]), TEXT_NONE, &limits, &q, &eb) != ERR_INVALID)
+            fail_msg("\"topics&%s\" is taken", bad_with_topics[i]);
+        assert_non_null(memmem(eb.text, strlen(eb.text), bad_with_topics[i], n));
+    }
 }
 
 static void
