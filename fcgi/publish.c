@@ -170,6 +170,9 @@ respond(struct conn *c, const struct writer_job *job)
     case ERR_DENIED:
         answer_problem(c, 403, "Forbidden", "", job->why.text);
         break;
+    case ERR_EXISTS:
+        answer_problem(c, 409, "Conflict", "", job->why.text);
+        break;
     case ERR_BUSY:
     case ERR_NOMEM:
         answer_problem(c, 503, "Service Unavailable", "Retry-After: 1\r\n",
@@ -179,7 +182,6 @@ respond(struct conn *c, const struct writer_job *job)
         answer_problem(c, 507, "Insufficient Storage", "", "the disk is full; nothing was written");
         break;
     case ERR_MISSING:
-    case ERR_EXISTS:
     case ERR_FOREIGN:
     case ERR_IO:
     case ERR_CORRUPT:

@@ -21,7 +21,7 @@ struct writer {
     bool stop;
     struct writer_job_list taken; /* the loop's own, like this one: */
     bool submitted;               /* something that the thread was not told of */
-    struct store *store; /* the thread's own */
+    struct store *store;          /* the thread's own */
     struct writer_limits limits;
     void (*wake)(void *);
     void *context;
@@ -67,6 +67,14 @@ choose_key(const struct writer_job *job, size_t i, size_t n, struct event *e, ch
     return ERR_OK;
 }
 
+/* What is wrong with the i-th of n events. */
+static enum err
+blame(struct writer_job *job, size_t i, size_t n, enum err err, const char *why)
+{
+    return n == 1 ? err_set(&job->why, err, "%s", why)
+                  : err_set(&job->why, err, "event %zu: %s", i + 1, why);
+}
+
 /* Before the first row of the request is written. */
 static enum err
 check_all(const struct writer *w, struct writer_job *job, struct event *events, size_t n)
@@ -88,32 +96,62 @@ check_all(const struct writer *w, struct writer_job *job, struct event *events, 
                           e.topic.p);
         if (err != ERR_OK) {
             job->too_large = e.data.n > w->limits.event_max;
-            return n == 1 ? err_set(&job->why, err, "%s", eb.text)
-                          : err_set(&job->why, err, "event %zu: %s", i + 1, eb.text);
+            return blame(job, i, n, err, eb.text);
         }
     }
     return ERR_OK;
 }
 
+/* A key is a promise about one event: the same key for another topic is no repetition, and
+ * answering with the first one's id would tell about a topic that the publisher may know nothing
+ * of. */
+static enum err
+append(struct writer *w, struct writer_job *job, const struct event *events, size_t i, size_t n)
+{
+    char made[EVENT_KEY_MAX + 32];
+    struct event e = events[i];
+    struct errbuf why;
+    bool repeated, elsewhere = false;
+    enum err err = choose_key(job, i, n, &e, made, sizeof made, &job->why);
+
+    if (err == ERR_OK && e.key.p)
+        err = store_key_elsewhere(w->store, &e, &elsewhere, &job->why);
+    if (err == ERR_OK && elsewhere) {
+        err_set(&why, ERR_EXISTS, "key \"%.*s\" is that of an event of another topic", (int)e.key.n,
+                e.key.p);
+        return blame(job, i, n, ERR_EXISTS, why.text);
+    }
+    if (err == ERR_OK)
+        err = store_append(w->store, &e, &job->ids[i], &repeated, &job->why);
+    job->all_repeated = job->all_repeated && err == ERR_OK && repeated;
+    return err;
+}
+
+static bool
+has_keys(const struct writer_job *job, const struct event *events, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (events[i].key.p)
+            return true;
+    return job->key;
+}
+
+/* ERR_EXISTS: the request's fault, and nothing of it stays in the transaction. */
 static enum err
 append_all(struct writer *w, struct writer_job *job, const struct event *events, size_t n)
 {
-    char made[EVENT_KEY_MAX + 32];
+    bool in_parts = n > 1 && has_keys(job, events, n);
+    enum err err = in_parts ? store_begin_part(w->store, &job->why) : ERR_OK, end;
 
     job->all_repeated = n > 0;
-    for (size_t i = 0; i < n; i++) {
-        struct event e = events[i];
-        bool repeated;
-        enum err err = choose_key(job, i, n, &e, made, sizeof made, &job->why);
-
-        if (err == ERR_OK)
-            err = store_append(w->store, &e, &job->ids[i], &repeated, &job->why);
-        if (err != ERR_OK)
-            return err;
-        job->all_repeated = job->all_repeated && repeated;
-    }
-    job->n = n;
-    return ERR_OK;
+    for (size_t i = 0; err == ERR_OK && i < n; i++)
+        err = append(w, job, events, i, n);
+    if (err == ERR_OK)
+        job->n = n;
+    if (!in_parts || (err != ERR_OK && err != ERR_EXISTS))
+        return err;
+    end = store_end_part(w->store, err == ERR_OK, &job->why);
+    return end == ERR_OK ? err : end;
 }
 
 /* ERR_OK also when the request itself is refused: then nothing of it was written. Anything else
@@ -134,7 +172,7 @@ write_job(struct writer *w, struct writer_job *job)
     if (job->err == ERR_OK)
         err = job->err = append_all(w, job, body.events, body.n);
     body_finish(&body);
-    return err;
+    return err == ERR_EXISTS ? ERR_OK : err;
 }
 
 static void

@@ -35,7 +35,8 @@ struct writer_job {
     struct grants may; /* the topics that may be written; owned */
     void *owner;       /* not looked at */
     /* out */
-    enum err err; /* ERR_INVALID and ERR_DENIED: the request's fault, `why` is for the client */
+    enum err err; /* ERR_INVALID, ERR_DENIED, ERR_EXISTS (a key is another topic's): the request's
+                   * fault, `why` is for the client */
     struct errbuf why;
     bool too_large; /* ERR_INVALID because an event is longer than allowed */
     int64_t *ids;   /* one for each event, in order; owned by the job */

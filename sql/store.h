@@ -140,10 +140,18 @@ enum err store_begin(struct store *s, struct errbuf *eb);
 enum err store_commit(struct store *s, struct errbuf *eb);
 void store_rollback(struct store *s);
 
+/* Inside a transaction: what is appended between the two is undone when it is not kept. After an
+ * error the transaction is rolled back. */
+enum err store_begin_part(struct store *s, struct errbuf *eb);
+enum err store_end_part(struct store *s, bool keep, struct errbuf *eb);
+
 /* Inside a transaction. *id is the row's id; with a key that exists already, the id that the first
  * one got, *repeated is set and nothing is written. The event must have passed event_check(). */
 enum err store_append(struct store *s, const struct event *e, int64_t *id, bool *repeated,
                       struct errbuf *eb);
+/* Inside a transaction. Whether the event's key is that of an event of another topic. */
+enum err store_key_elsewhere(struct store *s, const struct event *e, bool *elsewhere,
+                             struct errbuf *eb);
 
 /* Where an ingest source stands, an opaque text. Set inside a transaction, so that position and
  * events are committed together. get: *position is a copy that the caller frees with mem_free(),

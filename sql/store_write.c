@@ -32,6 +32,30 @@ store_rollback(struct store *s)
         store_run(s, SQL_ROLLBACK, "writing", NULL);
 }
 
+enum err
+store_begin_part(struct store *s, struct errbuf *eb)
+{
+    enum err err;
+
+    assert(!sqlite3_get_autocommit(s->db));
+    err = store_run(s, SQL_MARK, "writing", eb);
+    if (err != ERR_OK)
+        store_rollback(s);
+    return err;
+}
+
+enum err
+store_end_part(struct store *s, bool keep, struct errbuf *eb)
+{
+    enum err err = keep ? ERR_OK : store_run(s, SQL_BACK_TO_MARK, "writing", eb);
+
+    if (err == ERR_OK)
+        err = store_run(s, SQL_FORGET_MARK, "writing", eb);
+    if (err != ERR_OK)
+        store_rollback(s);
+    return err;
+}
+
 /* ---- events ---- */
 
 static void
@@ -90,6 +114,26 @@ store_append(struct store *s, const struct event *e, int64_t *id, bool *repeated
         err = find_key(s, e->key, id, repeated, eb);
     if (err == ERR_OK && !*repeated)
         err = insert(s, e, id, eb);
+    if (err != ERR_OK)
+        store_rollback(s);
+    return err;
+}
+
+enum err
+store_key_elsewhere(struct store *s, const struct event *e, bool *elsewhere, struct errbuf *eb)
+{
+    sqlite3_stmt *st = s->statements[SQL_KEY_ELSEWHERE];
+    enum err err = ERR_OK;
+    int code;
+
+    assert(!sqlite3_get_autocommit(s->db));
+    bind(st, 1, e->key);
+    bind(st, 2, e->topic);
+    code = sqlite3_step(st);
+    *elsewhere = code == SQLITE_ROW;
+    if (code != SQLITE_ROW && code != SQLITE_DONE)
+        err = store_fail(s, "writing", eb);
+    store_reset(s, SQL_KEY_ELSEWHERE);
     if (err != ERR_OK)
         store_rollback(s);
     return err;

@@ -171,6 +171,18 @@ describe('access through nginx', () => {
         assert.deepEqual(wrong, []);
     });
 
+    it('a repeated key tells nothing about a topic that is not granted', async () => {
+        const world = worlds.hs;
+        const key = header('Idempotency-Key', 'of a secret');
+        assert.equal((await ask([...header('X-Publish', 'on'), ...key, ...post('secret')], world.url())).status, 201);
+        for (const [topic, status] of [['secret', 403], ['chat', 409]]) {
+            const got = await ask([...bearer(good()), ...key, ...post(topic)], world.url());
+            assert.equal(got.status, status);
+            assert.equal(got.headers.location, undefined);
+            assert.ok(!got.body.includes(world.db.epoch), got.body);
+        }
+    });
+
     it('a token shows what it grants, no more', async () => {
         const world = worlds.hs;
         const stream = await world.live('?since=earliest', { headers: { Authorization: `Bearer ${good()}` } });

@@ -257,6 +257,10 @@ describe('every response of doc/openapi.json, through nginx', { concurrency: fal
             401: send(event, {}, 'tokens'),
             403: send(event, { headers: { Origin: 'https://elsewhere.example' } }),
             405: send(event, {}, 'reading'),
+            409: async () => {
+                await send({ ...event, key: 'taken' })();
+                return send({ ...event, topic: 'b', key: 'taken' })();
+            },
             413: send({ ...event, data: 'x'.repeat(5000) }),
             415: send(event, { type: 'text/plain' }),
             429: tooOften,

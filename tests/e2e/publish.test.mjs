@@ -223,6 +223,28 @@ for (const server of servers) {
             Buffer.from('{"topic":"a","data":"\xff"}', 'latin1')));
         it('400: an Idempotency-Key of 256 bytes', () => refused(world, 400, /Idempotency-Key/, ok,
             { headers: { 'Idempotency-Key': 'k'.repeat(256) } }));
+        it('409: a key that an event of another topic has; nothing is written and no id is told', async () => {
+            await post(world.url(), { topic: 'keeper', data: 'a', key: 'held' });
+            const single = { topic: 'other', data: 'b', key: 'held' };
+            const taken = async (why, body, options) => {
+                const answer = await refused(world, 409, why, body, options);
+                assert.equal(answer.headers.location, undefined);
+                assert.ok(!answer.text.includes(world.db.epoch), answer.text);
+            };
+            await taken(/^key "held" .* another topic/, single);
+            await taken(/^key "held" .* another topic/, { topic: 'other', data: 'b' },
+                { headers: { 'Idempotency-Key': 'held' } });
+            await taken(/^event 3: key "held" .* another topic/,
+                [{ topic: 'other', data: 1 }, { topic: 'other', data: 2, key: 'free' }, single]);
+            await taken(/^event 2: key "both" .* another topic/,
+                [{ topic: 'other', data: 1, key: 'both' }, { topic: 'third', data: 2, key: 'both' }]);
+            // The ids that those would have got are not lost either, and the others' publications go on.
+            const [before, after] = await Promise.all([
+                post(world.url(), { topic: 'keeper', data: 'a', key: 'held' }),
+                post(world.url(), { topic: 'keeper', data: 'c' })]);
+            assert.deepEqual([before.status, after.status], [200, 201]);
+            assert.deepEqual(rows(world.db, 'other'), []);
+        });
         it('413: a body that says its length', () => refused(world, 413, /longer than 65536 bytes/,
             { ...ok, data: 'x'.repeat(70_000) }));
         it('413: a body that does not', () => refused(world, 413, /longer than 65536 bytes/,

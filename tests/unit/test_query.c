@@ -272,8 +272,8 @@ pages_have_names_of_their_own(void **state)
         "before=x",         "before=",          "before=9&last=1",
         "before=9&since=1", "before=9&wait=1s", "before=9&lastEventId=1"};
     static const char *const bad_with_topics[] = {
-        "type=a", "where=/a", "reset=now", "last_event_id=1", "lastEventId=1", "lastEventID=1",
-        "since=1", "last=1",  "before=9",  "wait=1s"};
+        "type=a",        "where=/a", "reset=now", "last_event_id=1", "lastEventId=1",
+        "lastEventID=1", "since=1",  "last=1",    "before=9",        "wait=1s"};
     struct query_limits limits = {.topics_max = TOPICS_MAX, .epoch = "k3f9", .now_ms = NOW_MS};
     struct query q;
     struct errbuf eb;
