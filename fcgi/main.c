@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "fcgi/listen.h"
 #include "fcgi/request.h"
+#include "fcgi/sandbox.h"
 #include "fcgi/server.h"
 #include "fcgi/workers.h"
 
@@ -130,6 +131,8 @@ start(struct service *v)
         return serve(v);
     log_line(LOG_INFO, "freshet-fcgi %s serves %s on %s", PACKAGE_VERSION, set->db,
              set->listen ? set->listen : "an inherited socket");
+    if (set->sandbox == SANDBOX_ON && sandbox_prepare(&eb) != ERR_OK)
+        log_line(LOG_WARN, "%s", eb.text);
     if (set->workers == 1)
         status = serve(v);
     else if (workers_run((int)set->workers, serve, v, &status, &eb) != ERR_OK)
@@ -156,7 +159,7 @@ main(int argc, char **argv)
         return EXIT_OK;
     }
     if (err == ERR_OK && outcome == OPTION_VERSION) {
-        puts("freshet-fcgi " PACKAGE_VERSION);
+        puts("freshet-fcgi " PACKAGE_VERSION "\nsandbox: " SANDBOX_BUILD);
         return EXIT_OK;
     }
     if (err == ERR_OK && rest < argc)

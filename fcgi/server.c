@@ -19,6 +19,7 @@
 #include "fcgi/history.h"
 #include "fcgi/loop.h"
 #include "fcgi/request.h"
+#include "fcgi/sandbox.h"
 
 enum {
     ACCEPT_MAX = 256,      /* connections per turn and socket */
@@ -493,6 +494,22 @@ read_token_key(struct server *s, struct errbuf *eb)
                           : ERR_OK;
 }
 
+/* Sockets, database, event loop and threads are there, and nobody has been served yet. */
+static void
+give_up_rights(const struct settings *set)
+{
+    struct errbuf eb;
+    enum err err = set->sandbox == SANDBOX_ON ? sandbox_enter(&eb) : ERR_OK;
+
+    if (err == ERR_OK)
+        log_line(LOG_INFO, "the sandbox is %s",
+                 set->sandbox == SANDBOX_ON ? "on" : "off, as --sandbox says");
+    else if (err == ERR_MISSING)
+        log_line(LOG_INFO, "there is no sandbox: %s", eb.text);
+    else
+        log_line(LOG_WARN, "serving without a sandbox: %s", eb.text);
+}
+
 static enum err
 run(struct server *s, struct settings *settings, struct store *store, struct store *writable,
     const struct request *single, struct errbuf *eb)
@@ -518,6 +535,7 @@ run(struct server *s, struct settings *settings, struct store *store, struct sto
     else
         store_close(store);
     if (err == ERR_OK) {
+        give_up_rights(settings);
         loop_run(s);
         stop_writing(s);
         stop_reading(s);

@@ -1,8 +1,11 @@
+#include "config.h"
+
 #include "fcgi/settings.h"
 
 #include <string.h>
 
 #include "fcgi/cors.h"
+#include "fcgi/sandbox.h"
 
 static const struct option_row rows[] = {
 #define OPTION(kind, member, name, standard, min, max, argument, help)                             \
@@ -40,7 +43,7 @@ settings_check(const struct settings *s, struct errbuf *eb)
 static const char *const fixed[] = {
     "db",          "listen",        "socket-mode", "workers",      "request-bytes",   "publish",
     "event-bytes", "publish-queue", "poll",        "window-bytes", "window-events",   "page-bytes",
-    "page-rows",   "scan-rows",     "page-cache",  "token-key",    "token-algorithm",
+    "page-rows",   "scan-rows",     "page-cache",  "token-key",    "token-algorithm", "sandbox",
 };
 
 static bool

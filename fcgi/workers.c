@@ -79,7 +79,12 @@ collect(struct workers *ws)
         for (int i = 0; i < ws->n; i++)
             if (ws->all[i].pid == pid)
                 ws->all[i].pid = 0;
-        if (!ws->stopping && WIFSIGNALED(how))
+        if (WIFSIGNALED(how) && WTERMSIG(how) == SIGSYS)
+            log_line(LOG_ERROR,
+                     "worker %ld was killed by the sandbox for a system call that only an "
+                     "intruder makes; the kernel's log names it",
+                     (long)pid);
+        else if (!ws->stopping && WIFSIGNALED(how))
             log_line(LOG_ERROR, "worker %ld was killed by signal %d; it is started again",
                      (long)pid, WTERMSIG(how));
         else if (!ws->stopping)

@@ -117,6 +117,7 @@ what_can_change_while_running_does(void **state)
         {"--socket-mode=0600", "socket-mode"},
         {"--workers=2", "workers"},
         {"--publish", "publish"},
+        {"--sandbox=off", "sandbox"},
         {"--event-bytes=5", "event-bytes"},
         {"--publish-queue=5", "publish-queue"},
         {"--window-bytes=1M", "window-bytes"},
