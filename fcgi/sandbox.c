@@ -19,7 +19,9 @@ sandbox_prepare(struct errbuf *eb)
 
 #if defined(HAVE_SECCOMP) && !defined(SANDBOX_SANITIZED)
 
+#include <sched.h>
 #include <seccomp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -104,12 +106,15 @@ add_conditions(struct rules *r)
     const struct scmp_arg_cmp no_code = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
     const struct scmp_arg_cmp myself = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid());
     const struct scmp_arg_cmp only_asks = SCMP_A2(SCMP_CMP_EQ, 0);
+    const struct scmp_arg_cmp thread = SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD);
     /* libuv makes descriptors non-blocking with the first, stdio asks for a terminal. */
     static const unsigned long ioctls[] = {FIONBIO, FIOCLEX, FIONREAD, TCGETS};
 
     add_call(r, SCMP_ACT_ALLOW, "mmap", 1, &no_code);
     add_call(r, SCMP_ACT_ALLOW, "mmap2", 1, &no_code);
     add_call(r, SCMP_ACT_ALLOW, "mprotect", 1, &no_code);
+    /* A thread, no process. Of clone3, whose flags are in memory, libc falls back to it. */
+    add_call(r, SCMP_ACT_ALLOW, "clone", 1, &thread);
     add_call(r, SCMP_ACT_ALLOW, "tgkill", 1, &myself); /* abort() */
     add_call(r, SCMP_ACT_ALLOW, "prlimit64", 1, &only_asks);
     for (size_t i = 0; i < COUNT_OF(ioctls); i++)
@@ -139,10 +144,14 @@ fill(struct rules *r)
 enum err
 sandbox_enter(struct errbuf *eb)
 {
+    static bool entered;
+    struct rules r = {NULL, 0};
+
+    if (entered)
+        return ERR_OK;
     /* What is on no list fails as on an older kernel: a library that tries something new falls back
      * to what it knows. */
-    struct rules r = {seccomp_init(SCMP_ACT_ERRNO(ENOSYS)), 0};
-
+    r.filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
     if (!r.filter)
         return err_set(eb, ERR_NOMEM, "no memory for the system call filter");
     fill(&r);
@@ -152,6 +161,7 @@ sandbox_enter(struct errbuf *eb)
     if (r.failed)
         return err_set(eb, ERR_IO, "the system call filter cannot be loaded: %s",
                        strerror(-r.failed));
+    entered = true;
     return ERR_OK;
 }
 

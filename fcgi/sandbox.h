@@ -4,8 +4,9 @@
  * fails with ENOSYS or EPERM and is told in the kernel's log; what only an intruder would call
  * (execve, ptrace, mount …) kills the process. The process can never gain privileges again.
  *
- * sandbox_enter() comes after the sockets, the database, the event loop and the threads: nothing
- * that opens those is allowed any more. It holds for all threads of the process, for good. */
+ * sandbox_enter() comes after the listening sockets are open: nothing that makes those is allowed
+ * any more. The database, the event loop and threads can be opened again. It holds for all threads
+ * of the process, for good. */
 #ifndef FCGI_SANDBOX_H
 #define FCGI_SANDBOX_H
 
@@ -38,7 +39,8 @@ enum sandbox_mode { SANDBOX_ON, SANDBOX_OFF };
 enum err sandbox_prepare(struct errbuf *eb);
 
 /* After sandbox_prepare(), when everything is open. ERR_MISSING: this build cannot, eb says why.
- * ERR_IO: the kernel refuses. ERR_NOMEM. Any way the process goes on as it was. */
+ * ERR_IO: the kernel refuses. ERR_NOMEM. The second time it does nothing. Any way the process goes
+ * on as it was. */
 enum err sandbox_enter(struct errbuf *eb);
 
 #endif

@@ -214,6 +214,31 @@ work_goes_on(void **state)
     expect_status(work, 0);
 }
 
+static void *
+do_nothing(void *context)
+{
+    return context;
+}
+
+/* Opening another database begins everything anew, with the filter that is there. */
+static int
+begin_anew(void)
+{
+    pthread_t thread;
+    struct errbuf eb;
+
+    if (pthread_create(&thread, NULL, do_nothing, NULL) != 0 || pthread_join(thread, NULL) != 0)
+        return 1;
+    return sandbox_enter(&eb) == ERR_OK ? 0 : 2;
+}
+
+static void
+the_responder_can_begin_anew(void **state)
+{
+    (void)state;
+    expect_status(begin_anew, 0);
+}
+
 static int
 give_up(void)
 {
@@ -334,6 +359,7 @@ main(void)
         cmocka_unit_test(an_intruder_s_calls_kill),
         cmocka_unit_test(other_calls_fail),
         cmocka_unit_test(work_goes_on),
+        cmocka_unit_test(the_responder_can_begin_anew),
         cmocka_unit_test(an_assertion_still_aborts),
         cmocka_unit_test(it_holds_for_threads_that_exist),
 #else
