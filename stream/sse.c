@@ -1,30 +1,39 @@
 #include "stream/sse.h"
 
-/* A browser ends a line at LF, CR or CRLF; splitting at LF alone would let data with a bare CR
- * start a field of its own and so forge an id. */
-static size_t
-line_length(struct text s)
+/* Where the byte is next, from `from` on; `end` where there is none. What was found before and
+ * still lies ahead stays the answer: looking again for each line would make data of many CR and no
+ * LF cost the square of its length. */
+static const char *
+next_byte(const char *from, const char *end, char byte, const char *found_before)
 {
-    const char *lf = memchr(s.p, '\n', s.n);
-    size_t n = lf ? (size_t)(lf - s.p) : s.n;
-    const char *cr = memchr(s.p, '\r', n);
+    const char *found;
 
-    return cr ? (size_t)(cr - s.p) : n;
+    if (found_before && found_before >= from)
+        return found_before;
+    found = memchr(from, byte, (size_t)(end - from));
+    return found ? found : end;
 }
 
+/* A browser ends a line at LF, CR or CRLF; splitting at LF alone would let data with a bare CR
+ * start a field of its own and so forge an id. */
 static void
 data_lines(struct buf *out, struct text data)
 {
-    for (;;) {
-        size_t n = data.n ? line_length(data) : 0;
+    const char *at = data.n ? data.p : "", *end = at + data.n;
+    const char *lf = NULL, *cr = NULL, *line_end;
 
+    for (;;) {
+        lf = next_byte(at, end, '\n', lf);
+        cr = next_byte(at, end, '\r', cr);
+        line_end = lf < cr ? lf : cr;
         buf_append(out, "data: ", 6);
-        buf_append(out, data.p, n);
+        buf_append(out, at, (size_t)(line_end - at));
         buf_byte(out, '\n');
-        if (n == data.n)
+        if (line_end == end)
             return;
-        n += data.p[n] == '\r' && n + 1 < data.n && data.p[n + 1] == '\n' ? 2 : 1;
-        data = (struct text){data.p + n, data.n - n};
+        at = line_end + 1;
+        if (*line_end == '\r' && at < end && *at == '\n')
+            at++;
     }
 }
 
