@@ -14,6 +14,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build, program } from '../tests/e2e/kit/env.mjs';
+import { before } from '../tests/e2e/kit/wait.mjs';
 import { Load } from './lib/client.mjs';
 import { scenarios as fanout } from './lib/fanout.mjs';
 import { describe, install, load } from './lib/machine.mjs';
@@ -58,6 +59,10 @@ function fingerprint(settings) {
     return hash.digest('hex').slice(0, 12);
 }
 
+/** So long may a run of a peer take, in seconds: some never come back from what freshet does in ten. */
+const PEER_LIMIT_S = 150;
+const LONGEST_S = 3 * 3600;
+
 /** One run of one server: whatever happens, its processes end with it. */
 async function measure(scenario, server, settings) {
     const opened = [];
@@ -66,22 +71,29 @@ async function measure(scenario, server, settings) {
         ...settings,
         size: (n) => Math.max(1, Math.round(n * settings.scale)),
         async open(options) {
-            const one = await servers[server].open(options);
-            opened.push(one);
-            return one;
+            return keep(await servers[server].open(options));
         },
         load(target, options) {
-            const one = new Load(target, options);
-            opened.push(one);
-            return one;
+            return keep(new Load(target, options));
         },
     };
+    let over = false;
+    const keep = (one) => {
+        opened.push(one);
+        if (over) {
+            one.close().catch(() => {});
+            throw new Error('the run has been given up');
+        }
+        return one;
+    };
+    const limit = server === 'freshet' ? LONGEST_S : PEER_LIMIT_S;
     const run = { server, busy: +load().toFixed(2) };
     try {
-        Object.assign(run, await scenario.measure(server, ctx));
+        Object.assign(run, await before('the end of the run', scenario.measure(server, ctx), limit * 1000));
     } catch (error) {
         run.error = error.message.split('\n')[0];
     }
+    over = true;
     for (const one of opened.reverse())
         await one.close().catch((error) => { run.error ??= error.message; });
     run.took = (Date.now() - began) / 1000;

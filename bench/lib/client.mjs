@@ -44,12 +44,14 @@ export class Load {
 
     async close() {
         this.child.stdin.end();
-        await before('the end of the load client', new Promise((resolve) => {
+        const ended = new Promise((resolve) => {
             if (this.child.exitCode !== null || this.child.signalCode !== null)
                 resolve();
             else
                 this.child.once('exit', resolve);
-        }));
+        });
+        // It does not look at its input while it waits for what may never come.
+        await before('the end of the load client', ended).catch(() => this.child.kill('SIGKILL'));
     }
 }
 
