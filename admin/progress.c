@@ -29,7 +29,7 @@ static void *
 show(void *context)
 {
     struct progress *p = context;
-    int64_t wait_ms = FIRST_MS;
+    int64_t wait_ms = p->terminal ? FIRST_MS : LOG_MS;
     char line[PROGRESS_LINE];
 
     pthread_mutex_lock(&p->lock);

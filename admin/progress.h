@@ -1,8 +1,8 @@
 /* progress: a line on standard error while something takes long, written by a thread of its own,
  * because whoever works is inside a library that does not call back.
  *
- * On a terminal the line is replaced each half second, and gone at the end; elsewhere there is one
- * line every ten seconds. Nothing is written in the first second. */
+ * On a terminal the line is there from the first second on, replaced each half second, and gone at
+ * the end; elsewhere there is one line every ten seconds. */
 #ifndef ADMIN_PROGRESS_H
 #define ADMIN_PROGRESS_H
 

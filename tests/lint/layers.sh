@@ -29,6 +29,7 @@ only 'fcgiapp\.h' 'fcgi/request\.c:'
 only 'fcgi_stdio\.h' 'no file'
 only 'jwt\.h' 'base/jws\.c:'
 only 'uv\.h' 'fcgi/'
+only 'curl/curl\.h' 'admin/doctor_http\.c:'
 
 # The domain is pure: it neither calls the system nor reads a clock; time is an argument. What it may
 # include of the system's headers only declares lists, vectors and formatting into memory.

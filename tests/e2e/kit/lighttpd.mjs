@@ -8,10 +8,10 @@ import { childrenOf, Process } from './process.mjs';
 
 export class Lighttpd {
     /**
-     * place: { dir, db, socket, web, tls, options, parameters }; variant: "minimal", with further
+     * place: { dir, db, socket, web, tls, options, parameters, edits }; variant: "minimal", with further
      * FastCGI parameters, "bin-path", "cgi" or "production", the last with place.users (lines of
      * htpasswd) as the logins of auth.conf. With bin-path and cgi lighttpd starts the responder, with
-     * place.options.
+     * place.options. edits: see nginx.mjs.
      */
     static async open(place, variant) {
         const lighttpd = new Lighttpd();
@@ -29,6 +29,7 @@ export class Lighttpd {
             ['server.port ', `server.bind = "127.0.0.1"\nserver.port `],
             [' = 80\n', ` = ${lighttpd.port}\n`],
             ['/usr/share/freshet/web', place.web],
+            ...place.edits ?? [],
         ];
         if (variant === 'cgi') {
             const script = join(lighttpd.dir, 'events.cgi');

@@ -9,8 +9,8 @@ import { until } from './wait.mjs';
 
 export class Nginx {
     /**
-     * place: { dir, socket, web, tls, auth, parameters }; variant: "minimal", with further FastCGI
-     * parameters, or "production".
+     * place: { dir, socket, web, tls, auth, parameters, edits }; variant: "minimal", with further
+     * FastCGI parameters, or "production". edits: [old, new] pairs, what is made different on purpose.
      */
     static async open(place, variant) {
         const nginx = new Nginx();
@@ -41,6 +41,7 @@ export class Nginx {
             ['unix:/run/freshet/freshet.sock', fastcgi],
             ['/usr/share/freshet/web', place.web],
             ['listen 80;', `listen 127.0.0.1:${nginx.port};`],
+            ...place.edits ?? [],
         ];
         const site = join(nginx.dir, 'conf.d', 'freshet.conf');
         if (variant === 'production') {
