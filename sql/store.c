@@ -272,6 +272,19 @@ store_check_file(const char *path, struct errbuf *eb)
     return ERR_OK;
 }
 
+/* Before the file is opened: should it be replaced in between, the new one only looks replaced. */
+static enum err
+note_place(struct store *s, const char *path, struct errbuf *eb)
+{
+    struct stat st;
+
+    if (stat(path, &st) != 0)
+        return err_set(eb, ERR_IO, "%s: %s", path, strerror(errno));
+    s->device = st.st_dev;
+    s->inode = st.st_ino;
+    return ERR_OK;
+}
+
 /* A reader cannot change the journal mode; without WAL it would be in the writers' way. */
 static enum err
 check_wal(struct store *s, struct errbuf *eb)
@@ -300,8 +313,10 @@ store_open(struct store **store, const char *path, enum store_mode mode, enum st
     s = mem_zalloc(sizeof *s);
     if (!s)
         return err_set(eb, ERR_NOMEM, "%s: out of memory", path);
-    err = store_connect(s, path, mode == STORE_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE,
-                        eb);
+    err = note_place(s, path, eb);
+    if (err == ERR_OK)
+        err = store_connect(s, path,
+                            mode == STORE_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE, eb);
     if (err == ERR_OK)
         err = identify(s, eb);
     if (err == ERR_OK)
@@ -379,6 +394,21 @@ void
 store_set_busy_timeout(struct store *s, int64_t ms)
 {
     sqlite3_busy_timeout(s->db, ms > INT32_MAX ? INT32_MAX : (int)ms);
+}
+
+/* SQLite knows whether the file that it opened has moved, but nothing of links that lead to it. */
+enum store_place
+store_place(const struct store *s)
+{
+    int moved = 0;
+    struct stat st;
+
+    if (stat(s->path, &st) != 0) /* should the file only be out of reach, reading will tell */
+        return errno == ENOENT ? STORE_GONE : STORE_IN_PLACE;
+    if (st.st_dev != s->device || st.st_ino != s->inode)
+        return STORE_REPLACED;
+    sqlite3_file_control(s->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+    return moved ? STORE_REPLACED : STORE_IN_PLACE;
 }
 
 const char *

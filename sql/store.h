@@ -40,6 +40,15 @@ void store_close(struct store *s); /* NULL is allowed */
 /* How long to wait for another writer before ERR_BUSY; 5,000 unless set. */
 void store_set_busy_timeout(struct store *s, int64_t ms);
 
+/* Whether the path still leads to the file that is open. SQLite does not notice when it does not:
+ * it goes on with a file that nobody else can find. One stat(2). */
+enum store_place {
+    STORE_IN_PLACE,
+    STORE_GONE,     /* nothing is there: deleted, or moved away */
+    STORE_REPLACED, /* another file is there */
+};
+enum store_place store_place(const struct store *s);
+
 /* STORE_EPOCH_LENGTH characters [0-9a-z], NUL-terminated; valid until store_close(). */
 const char *store_epoch(const struct store *s);
 
@@ -135,7 +144,8 @@ enum err store_first_in_topic(struct store *s, struct text topic, int64_t after,
 /* ---- writing; STORE_WRITE only ---- */
 
 /* One transaction at a time per store. ERR_BUSY when another writer held on for longer than the
- * busy timeout, ERR_FULL disk full. After any error the transaction is rolled back. */
+ * busy timeout, ERR_FULL disk full, ERR_MISSING when the store is not in its place any more, so
+ * that what is written would be lost. After any error the transaction is rolled back. */
 enum err store_begin(struct store *s, struct errbuf *eb);
 enum err store_commit(struct store *s, struct errbuf *eb);
 void store_rollback(struct store *s);

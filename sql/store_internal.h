@@ -4,6 +4,7 @@
 #define SQL_STORE_INTERNAL_H
 
 #include <sqlite3.h>
+#include <sys/types.h>
 
 #include "sql/store.h"
 
@@ -16,6 +17,8 @@ enum statement {
 struct store {
     sqlite3 *db;
     char *path;
+    dev_t device; /* what the path led to when the file was opened */
+    ino_t inode;
     char epoch[STORE_EPOCH_LENGTH + 1];
     sqlite3_stmt *statements[N_STATEMENTS];
     struct where_subject subject; /* the row whose data conditions are being asked */

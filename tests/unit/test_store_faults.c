@@ -1,0 +1,583 @@
+/* The store when the disk fails: every read, write, sync and lock of every operation fails in turn,
+ * once or from then on, with the disk broken or full. Whatever happens, the operation says so, it
+ * happened as a whole or not at all, and when the disk works again so does the same connection. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "sql/store_internal.h"
+
+/* ---- a VFS that counts what is asked of the disk, and fails from the n-th call on ---- */
+
+static struct {
+    long countdown; /* 0 = nothing fails */
+    bool for_good;  /* the calls after that one fail too */
+    bool full;      /* only what needs room fails, and says that there is none */
+    bool fired;
+    long calls;
+} disk;
+
+static sqlite3_vfs *real_vfs;
+
+struct faulty_file {
+    sqlite3_file base;
+    sqlite3_file real[]; /* of the real VFS, larger than it looks */
+};
+
+static sqlite3_file *
+real(sqlite3_file *f)
+{
+    return ((struct faulty_file *)f)->real;
+}
+
+/* SQLITE_OK, or what this call must fail with. */
+static int
+fault(int broken, bool needs_room)
+{
+    if (disk.countdown == 0 || (disk.full && !needs_room))
+        return SQLITE_OK;
+    disk.calls++;
+    if (disk.calls < disk.countdown || (disk.calls > disk.countdown && !disk.for_good))
+        return SQLITE_OK;
+    disk.fired = true;
+    return disk.full ? SQLITE_FULL : broken;
+}
+
+#define OR_FAIL(code, needs_room, call)                                                            \
+    int failed = fault(code, needs_room);                                                          \
+    return failed ? failed : (call)
+
+static int
+faulty_close(sqlite3_file *f)
+{
+    return real(f)->pMethods->xClose(real(f));
+}
+
+static int
+faulty_read(sqlite3_file *f, void *p, int n, sqlite3_int64 at)
+{
+    OR_FAIL(SQLITE_IOERR_READ, false, real(f)->pMethods->xRead(real(f), p, n, at));
+}
+
+static int
+faulty_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
+{
+    OR_FAIL(SQLITE_IOERR_WRITE, true, real(f)->pMethods->xWrite(real(f), p, n, at));
+}
+
+static int
+faulty_truncate(sqlite3_file *f, sqlite3_int64 size)
+{
+    OR_FAIL(SQLITE_IOERR_TRUNCATE, false, real(f)->pMethods->xTruncate(real(f), size));
+}
+
+/* Nothing is pulled here, so nothing needs to reach a disk. */
+static int
+faulty_sync(sqlite3_file *f, int flags)
+{
+    (void)f;
+    (void)flags;
+    return fault(SQLITE_IOERR_FSYNC, false);
+}
+
+static int
+faulty_size(sqlite3_file *f, sqlite3_int64 *size)
+{
+    OR_FAIL(SQLITE_IOERR_FSTAT, false, real(f)->pMethods->xFileSize(real(f), size));
+}
+
+static int
+faulty_lock(sqlite3_file *f, int level)
+{
+    OR_FAIL(SQLITE_IOERR_LOCK, false, real(f)->pMethods->xLock(real(f), level));
+}
+
+static int
+faulty_unlock(sqlite3_file *f, int level)
+{
+    return real(f)->pMethods->xUnlock(real(f), level);
+}
+
+static int
+faulty_check_reserved(sqlite3_file *f, int *reserved)
+{
+    OR_FAIL(SQLITE_IOERR_CHECKRESERVEDLOCK, false,
+            real(f)->pMethods->xCheckReservedLock(real(f), reserved));
+}
+
+static int
+faulty_control(sqlite3_file *f, int op, void *arg)
+{
+    return real(f)->pMethods->xFileControl(real(f), op, arg);
+}
+
+static int
+faulty_sector_size(sqlite3_file *f)
+{
+    return real(f)->pMethods->xSectorSize(real(f));
+}
+
+static int
+faulty_characteristics(sqlite3_file *f)
+{
+    return real(f)->pMethods->xDeviceCharacteristics(real(f));
+}
+
+static int
+faulty_shm_map(sqlite3_file *f, int page, int size, int extend, void volatile **p)
+{
+    OR_FAIL(SQLITE_IOERR_SHMMAP, extend,
+            real(f)->pMethods->xShmMap(real(f), page, size, extend, p));
+}
+
+static int
+faulty_shm_lock(sqlite3_file *f, int offset, int n, int flags)
+{
+    if (flags & SQLITE_SHM_UNLOCK)
+        return real(f)->pMethods->xShmLock(real(f), offset, n, flags);
+    OR_FAIL(SQLITE_IOERR_SHMLOCK, false, real(f)->pMethods->xShmLock(real(f), offset, n, flags));
+}
+
+static void
+faulty_shm_barrier(sqlite3_file *f)
+{
+    real(f)->pMethods->xShmBarrier(real(f));
+}
+
+static int
+faulty_shm_unmap(sqlite3_file *f, int delete_it)
+{
+    return real(f)->pMethods->xShmUnmap(real(f), delete_it);
+}
+
+static const sqlite3_io_methods faulty_methods = {
+    .iVersion = 2,
+    .xClose = faulty_close,
+    .xRead = faulty_read,
+    .xWrite = faulty_write,
+    .xTruncate = faulty_truncate,
+    .xSync = faulty_sync,
+    .xFileSize = faulty_size,
+    .xLock = faulty_lock,
+    .xUnlock = faulty_unlock,
+    .xCheckReservedLock = faulty_check_reserved,
+    .xFileControl = faulty_control,
+    .xSectorSize = faulty_sector_size,
+    .xDeviceCharacteristics = faulty_characteristics,
+    .xShmMap = faulty_shm_map,
+    .xShmLock = faulty_shm_lock,
+    .xShmBarrier = faulty_shm_barrier,
+    .xShmUnmap = faulty_shm_unmap,
+};
+
+static int
+faulty_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *f, int flags, int *out)
+{
+    int code = fault(SQLITE_CANTOPEN, false);
+
+    (void)vfs;
+    f->pMethods = NULL;
+    if (code == SQLITE_OK)
+        code = real_vfs->xOpen(real_vfs, name, real(f), flags, out);
+    if (code == SQLITE_OK)
+        f->pMethods = &faulty_methods;
+    return code;
+}
+
+static void
+hook_disk(void)
+{
+    static sqlite3_vfs faulty;
+
+    real_vfs = sqlite3_vfs_find(NULL);
+    faulty = *real_vfs;
+    faulty.zName = "faulty";
+    faulty.szOsFile += (int)sizeof(struct faulty_file);
+    faulty.xOpen = faulty_open;
+    assert_int_equal(sqlite3_vfs_register(&faulty, 1), SQLITE_OK);
+}
+
+/* ---- a database per test ---- */
+
+enum { ROWS = 40 };
+
+struct world {
+    char dir[64], path[96];
+    struct store *store;
+    struct errbuf eb;
+    int64_t got; /* by the last operation that reads */
+};
+
+static void
+remove_dir(const char *path)
+{
+    DIR *dir = opendir(path);
+    struct dirent *entry;
+
+    assert_non_null(dir);
+    while ((entry = readdir(dir))) {
+        char name[512];
+
+        snprintf(name, sizeof name, "%s/%s", path, entry->d_name);
+        if (entry->d_name[0] != '.')
+            unlink(name);
+    }
+    closedir(dir);
+    assert_int_equal(rmdir(path), 0);
+}
+
+static void
+must(struct world *w, enum err err)
+{
+    if (err != ERR_OK)
+        fail_msg("%s", w->eb.text);
+}
+
+/* Data that fills some pages, so that there is something to read, to spill and to copy. */
+static enum err
+append(struct world *w, int n, const char *source)
+{
+    char data[1500];
+    enum err err = store_begin(w->store, &w->eb);
+
+    memset(data, 'd', sizeof data);
+    for (int i = 0; i < n && err == ERR_OK; i++) {
+        struct event e = {.topic = text_of(i % 2 ? "odd" : "even"), .data = {data, sizeof data}};
+        int64_t id;
+        bool repeated;
+
+        err = store_append(w->store, &e, &id, &repeated, &w->eb);
+    }
+    if (err == ERR_OK && source)
+        err = store_set_cursor(w->store, "source", source, &w->eb);
+    return err == ERR_OK ? store_commit(w->store, &w->eb) : err;
+}
+
+static void
+open_store(struct world *w)
+{
+    must(w, store_open(&w->store, w->path, STORE_WRITE, STORE_SYNC_FULL, &w->eb));
+    /* A small cache and a checkpoint after each commit: so that every operation needs the disk. */
+    sqlite3_exec(w->store->db, "PRAGMA wal_autocheckpoint = 1; PRAGMA cache_size = 10", NULL, NULL,
+                 NULL);
+}
+
+static int
+set_up(void **state)
+{
+    struct world *w = calloc(1, sizeof *w);
+    const char *tmp = getenv("TMPDIR");
+    bool existed;
+
+    assert_non_null(w);
+    snprintf(w->dir, sizeof w->dir, "%s/freshet-faults.XXXXXX",
+             tmp && strlen(tmp) < 30 ? tmp : P_tmpdir);
+    assert_non_null(mkdtemp(w->dir));
+    snprintf(w->path, sizeof w->path, "%s/events.db", w->dir);
+    must(w, store_create(w->path, &existed, &w->eb));
+    open_store(w);
+    must(w, append(w, ROWS, "0"));
+    *state = w;
+    return 0;
+}
+
+static int
+tear_down(void **state)
+{
+    struct world *w = *state;
+
+    disk.countdown = 0;
+    store_close(w->store);
+    remove_dir(w->dir);
+    free(w);
+    return 0;
+}
+
+/* What a stranger finds: a text of everything that counts, from a connection of its own. */
+static void
+look(struct world *w, char *state, size_t size)
+{
+    sqlite3 *db;
+    sqlite3_stmt *st;
+
+    assert_int_equal(sqlite3_open(w->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(
+                         db,
+                         "SELECT (SELECT integrity_check FROM pragma_integrity_check) || ' rows ' "
+                         "|| count(*) || ' ' || coalesce(min(id), 0) || '..' || "
+                         "coalesce(max(id), 0) || ' at ' || (SELECT position FROM ingest_cursor)"
+                         " || ' pruned ' || (SELECT pruned_through FROM feed) FROM events",
+                         -1, &st, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+    snprintf(state, size, "%s", (const char *)sqlite3_column_text(st, 0));
+    sqlite3_finalize(st);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    assert_memory_equal(state, "ok ", 3);
+}
+
+/* ---- the operations ---- */
+
+static bool
+count_event(void *context, const struct event *e)
+{
+    struct world *w = context;
+
+    w->got += e->data.n == 1500;
+    return true;
+}
+
+static enum err
+do_read(struct world *w)
+{
+    struct store_query q = {NULL, 0, 1000, 1000};
+    struct store_page page;
+    enum err err;
+
+    w->got = 0;
+    err = store_read(w->store, &q, count_event, w, &page, &w->eb);
+    if (err == ERR_OK)
+        assert_int_equal(w->got, page.marks.newest - page.marks.oldest + 1);
+    return err;
+}
+
+static enum err
+do_look_up(struct world *w)
+{
+    struct subscription odd;
+    int64_t position;
+    uint32_t found;
+    bool done;
+    enum err err;
+
+    subscription_init(&odd);
+    subscription_add_topic(&odd, TEXT_LIT("odd"), NULL);
+    assert_int_equal(subscription_seal(&odd), ERR_OK);
+    err = store_last(w->store, &odd, 0, 5, 1000, &position, &found, &done, &w->eb);
+    if (err == ERR_OK)
+        assert_int_equal(found, 5);
+    subscription_finish(&odd);
+    return err == ERR_OK ? store_since(w->store, 1, &position, &w->eb) : err;
+}
+
+static enum err
+do_status(struct world *w)
+{
+    struct store_status status;
+    int64_t version;
+    enum err err = store_data_version(w->store, &version, &w->eb);
+
+    return err == ERR_OK ? store_status(w->store, &status, &w->eb) : err;
+}
+
+static enum err
+do_ingest(struct world *w)
+{
+    return append(w, 30, "30");
+}
+
+static enum err
+do_prune(struct world *w)
+{
+    uint32_t deleted;
+
+    return store_prune(w->store, ROWS / 2, 1000, &deleted, &w->eb);
+}
+
+/* The connection stays as it is: this is about another one. */
+static enum err
+do_open(struct world *w)
+{
+    struct store *other;
+    enum err err = store_open(&other, w->path, STORE_READ, STORE_SYNC_FULL, &w->eb);
+
+    store_close(other);
+    return err;
+}
+
+static enum err
+do_open_to_write(struct world *w)
+{
+    struct store *other;
+    enum err err = store_open(&other, w->path, STORE_WRITE, STORE_SYNC_FULL, &w->eb);
+
+    store_close(other);
+    return err;
+}
+
+static const struct operation {
+    const char *name;
+    enum err (*run)(struct world *w);
+} operations[] = {
+    {"read", do_read},
+    {"look up", do_look_up},
+    {"status", do_status},
+    {"ingest", do_ingest},
+    {"prune", do_prune},
+    {"open", do_open},
+    {"open to write", do_open_to_write},
+};
+
+static void
+set_disk(long n, bool for_good, bool full)
+{
+    disk.countdown = n;
+    disk.for_good = for_good;
+    disk.full = full;
+    disk.fired = false;
+    disk.calls = 0;
+}
+
+/* The n-th call fails; true when there were so many. */
+static bool
+try_fault(void **state, const struct operation *o, long n, bool for_good, bool full,
+          const char *wanted)
+{
+    char before[200], after[200];
+    struct world *w;
+    bool fired;
+    enum err err;
+
+    set_up(state);
+    w = *state;
+    look(w, before, sizeof before);
+    w->eb.text[0] = '\0';
+    set_disk(n, for_good, full);
+    err = o->run(w);
+    fired = disk.fired;
+    disk.countdown = 0;
+
+    if (err != ERR_OK) {
+        assert_true(fired);
+        if (err != ERR_IO && err != ERR_FULL)
+            fail_msg("%s, call %ld: error %d: %s", o->name, n, err, w->eb.text);
+        assert_true(!full || err == ERR_FULL);
+        assert_non_null(strstr(w->eb.text, w->path));
+        look(w, after, sizeof after);
+        assert_string_equal(after, before);
+        must(w, o->run(w)); /* the same connection, the same again */
+    }
+    look(w, after, sizeof after);
+    assert_string_equal(after, wanted);
+    tear_down(state);
+    return fired;
+}
+
+static void
+fail_every_call(void **state, bool for_good, bool full)
+{
+    tear_down(state);
+    for (size_t i = 0; i < sizeof operations / sizeof *operations; i++) {
+        char wanted[200]; /* as if nothing had been */
+        long n = 1;
+
+        set_up(state);
+        must(*state, operations[i].run(*state));
+        look(*state, wanted, sizeof wanted);
+        tear_down(state);
+        while (try_fault(state, &operations[i], n, for_good, full, wanted))
+            n++;
+        print_message("# %s: %ld calls\n", operations[i].name, n - 1);
+        assert_true(n > 1 || full);
+    }
+    set_up(state);
+}
+
+static void
+every_call_may_fail_once(void **state)
+{
+    fail_every_call(state, false, false);
+}
+
+static void
+the_disk_may_break_at_every_call(void **state)
+{
+    fail_every_call(state, true, false);
+}
+
+static void
+the_disk_may_be_full_at_every_write(void **state)
+{
+    fail_every_call(state, true, true);
+}
+
+/* ---- a file that is not in its place any more ---- */
+
+static void
+expect_place(struct world *w, enum store_place place)
+{
+    assert_int_equal(store_place(w->store), place);
+    if (place == STORE_IN_PLACE) {
+        must(w, append(w, 1, NULL));
+    } else {
+        assert_int_equal(append(w, 1, NULL), ERR_MISSING);
+        assert_non_null(strstr(w->eb.text, "start again"));
+    }
+}
+
+static void
+writing_into_a_file_that_nobody_can_find_is_refused(void **state)
+{
+    struct world *w = *state;
+    char aside[120];
+    bool existed;
+
+    snprintf(aside, sizeof aside, "%s.aside", w->path);
+    expect_place(w, STORE_IN_PLACE);
+    assert_int_equal(rename(w->path, aside), 0);
+    expect_place(w, STORE_GONE);
+    must(w, store_create(w->path, &existed, &w->eb));
+    assert_false(existed);
+    expect_place(w, STORE_REPLACED);
+    assert_int_equal(rename(aside, w->path), 0);
+    expect_place(w, STORE_IN_PLACE);
+    assert_int_equal(unlink(w->path), 0);
+    expect_place(w, STORE_GONE);
+}
+
+/* SQLite follows the link once, when it opens. */
+static void
+a_link_that_leads_elsewhere_is_noticed(void **state)
+{
+    struct world *w = *state;
+    char first[120], second[120];
+    bool existed;
+
+    snprintf(first, sizeof first, "%s.first", w->path);
+    snprintf(second, sizeof second, "%s.second", w->path);
+    store_close(w->store);
+    assert_int_equal(rename(w->path, first), 0);
+    must(w, store_create(second, &existed, &w->eb));
+    assert_int_equal(symlink(first, w->path), 0);
+    open_store(w);
+    expect_place(w, STORE_IN_PLACE);
+    assert_int_equal(unlink(w->path), 0);
+    expect_place(w, STORE_GONE);
+    assert_int_equal(symlink(second, w->path), 0);
+    expect_place(w, STORE_REPLACED);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        TEST(every_call_may_fail_once),
+        TEST(the_disk_may_break_at_every_call),
+        TEST(the_disk_may_be_full_at_every_write),
+        TEST(writing_into_a_file_that_nobody_can_find_is_refused),
+        TEST(a_link_that_leads_elsewhere_is_noticed),
+    };
+
+    hook_disk();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
