@@ -1,5 +1,6 @@
 #include "ingest/position.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <json-c/json.h>
 #include <stdio.h>
@@ -86,42 +87,62 @@ hash(uint64_t h, const unsigned char *bytes, size_t n)
     return h;
 }
 
-static bool
+/* ERR_MISSING: the file ends before. */
+static enum err
+read_all(int fd, unsigned char *to, size_t n, int64_t at)
+{
+    while (n > 0) {
+        ssize_t got = pread(fd, to, n, (off_t)at);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return got < 0 ? ERR_IO : ERR_MISSING;
+        to += got;
+        n -= (size_t)got;
+        at += got;
+    }
+    return ERR_OK;
+}
+
+static enum err
 make_print(int fd, int64_t offset, uint64_t *print)
 {
     unsigned char bytes[POSITION_PRINT_SPAN];
     size_t n = offset < POSITION_PRINT_SPAN ? (size_t)offset : POSITION_PRINT_SPAN;
-    uint64_t h = 0xcbf29ce484222325;
+    enum err err = read_all(fd, bytes, n, 0);
 
-    if (pread(fd, bytes, n, 0) != (ssize_t)n)
-        return false;
-    h = hash(h, bytes, n);
-    if (pread(fd, bytes, n, (off_t)(offset - (int64_t)n)) != (ssize_t)n)
-        return false;
-    *print = hash(h, bytes, n);
-    return true;
+    if (err != ERR_OK)
+        return err;
+    *print = hash(0xcbf29ce484222325, bytes, n);
+    err = read_all(fd, bytes, n, offset - (int64_t)n);
+    *print = hash(*print, bytes, n);
+    return err;
 }
 
-bool
+enum err
 position_take(struct position *p, int fd, int64_t offset)
 {
     struct stat st;
     uint64_t print;
+    enum err err = fstat(fd, &st) == 0 ? make_print(fd, offset, &print) : ERR_IO;
 
-    if (fstat(fd, &st) != 0 || !make_print(fd, offset, &print))
-        return false;
+    if (err != ERR_OK)
+        return err;
     p->in_file = true;
     p->offset = offset;
     p->device = (uint64_t)st.st_dev;
     p->inode = (uint64_t)st.st_ino;
     p->print = print;
-    return true;
+    return ERR_OK;
 }
 
-bool
-position_fits(const struct position *p, int fd)
+enum err
+position_fits(const struct position *p, int fd, bool *fits)
 {
     uint64_t print;
+    enum err err = make_print(fd, p->offset, &print);
 
-    return make_print(fd, p->offset, &print) && print == p->print;
+    *fits = err == ERR_OK && print == p->print;
+    return err == ERR_MISSING ? ERR_OK : err;
 }

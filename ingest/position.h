@@ -34,12 +34,15 @@ void position_write(struct buf *out, const struct position *p, struct text id);
 /* ERR_CORRUPT when it was not written by position_write(). */
 enum err position_read(struct position *p, const char *text, struct errbuf *eb);
 
-/* Fills device, inode and print for `offset` bytes of the open file. False when the file is shorter
- * than that by now or cannot be read; then nothing is changed. */
-bool position_take(struct position *p, int fd, int64_t offset);
+/* Fills device, inode and print for `offset` bytes of the open file. ERR_MISSING when the file is
+ * shorter than that by now, ERR_IO (errno says why) when it cannot be read; then nothing is
+ * changed.
+ */
+enum err position_take(struct position *p, int fd, int64_t offset);
 
-/* True when the open file has the bytes before p->offset that it had when p was taken. */
-bool position_fits(const struct position *p, int fd);
+/* *fits: the open file has the bytes before p->offset that it had when p was taken. ERR_IO (errno
+ * says why) when that cannot be read: then nobody knows. */
+enum err position_fits(const struct position *p, int fd, bool *fits);
 
 static inline bool
 position_same_file(const struct position *p, const struct stat *st)

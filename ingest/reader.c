@@ -23,20 +23,26 @@ begin_batch(struct reader *r, struct errbuf *eb)
     return r->batch ? ERR_OK : writer_failed(eb);
 }
 
-static void
-write_position(struct reader *r)
+/* Events without their position must not be committed: the next run would read them again. */
+static enum err
+write_position(struct reader *r, struct errbuf *eb)
 {
     struct position p = {0};
     struct text id = TEXT_NONE;
+    enum err err = source_take_position(r->source, r->offset, r->line, &p, eb);
 
-    source_take_position(r->source, r->offset, r->line, &p);
+    if (err != ERR_OK)
+        return r->settings->source ? err : ERR_OK;
     if (r->settings->format == FORMAT_SSE)
         id = sse_decode_last_id(&r->split.sse);
     if (!p.in_file && !id.n)
-        return;
+        return ERR_OK;
     position_write(&r->batch->position, &p, id);
     buf_byte(&r->batch->position, '\0');
     r->batch->has_position = !buf_failed(&r->batch->position);
+    if (!r->batch->has_position && r->settings->source)
+        return err_set(eb, ERR_NOMEM, "out of memory");
+    return ERR_OK;
 }
 
 /* Hands over what there is, if there is anything. */
@@ -50,9 +56,10 @@ submit(struct reader *r, struct errbuf *eb)
     err = begin_batch(r, eb);
     if (err == ERR_OK)
         err = rejects_flush(r->rejects, eb);
+    if (err == ERR_OK)
+        err = write_position(r, eb);
     if (err != ERR_OK)
         return err;
-    write_position(r);
     queue_submit(r->queue, r->batch);
     r->batch = NULL;
     r->moved = false;

@@ -65,6 +65,37 @@ open_file(const char *path)
     return open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 }
 
+static enum err
+cannot_read(const char *path, struct errbuf *eb)
+{
+    return err_set(eb, ERR_IO, "%s: %s", path, strerror(errno));
+}
+
+/* Whether this file of the rotation is the one that `p` is a position in; then *found is open. One
+ * that is not there any more is not; one that is there and cannot be read is an error: taken for
+ * another one, it would be read from its beginning a second time. */
+static enum err
+try_file(const char *path, const struct position *p, bool exact, int *found, struct errbuf *eb)
+{
+    int fd = open_file(path);
+    bool fits = false;
+    struct stat st;
+    enum err err = ERR_OK;
+
+    if (fd < 0)
+        return errno == ENOENT ? ERR_OK : cannot_read(path, eb);
+    if (fstat(fd, &st) != 0)
+        err = cannot_read(path, eb);
+    else if (S_ISREG(st.st_mode) && (exact ? position_same_file(p, &st) : p->offset > 0) &&
+             position_fits(p, fd, &fits) != ERR_OK)
+        err = cannot_read(path, eb);
+    if (fits)
+        *found = fd;
+    else
+        close(fd);
+    return err;
+}
+
 /* The file of the rotation that `p` is a position in: by its identity first; else (a copy was made,
  * and the original truncated) by its content. -1 = none; *exact tells the two apart. */
 static enum err
@@ -77,16 +108,8 @@ find_position(const char *path, const struct position *p, int *found, bool *exac
     *found = -1;
     for (int pass = 0; err == ERR_OK && pass < 2 && *found < 0; pass++) {
         *exact = pass == 0;
-        for (size_t i = files.n; i-- > 0 && *found < 0;) {
-            int fd = open_file(files.paths[i]);
-            struct stat st;
-
-            if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
-                (pass == 1 ? p->offset > 0 : position_same_file(p, &st)) && position_fits(p, fd))
-                *found = fd;
-            else if (fd >= 0)
-                close(fd);
-        }
+        for (size_t i = files.n; err == ERR_OK && i-- > 0 && *found < 0;)
+            err = try_file(files.paths[i], p, *exact, found, eb);
     }
     rotation_finish(&files);
     return err;
@@ -148,13 +171,15 @@ open_input(struct source *s, struct errbuf *eb)
 static enum err
 resume(struct source *s, const struct position *from, struct errbuf *eb)
 {
-    bool exact = true;
+    bool exact = true, fits;
     int fd = -1;
     enum err err = ERR_OK;
 
     if (s->path)
         err = find_position(s->path, from, &fd, &exact, eb);
-    else if (position_fits(from, s->fd))
+    else if (position_fits(from, s->fd, &fits) != ERR_OK)
+        err = cannot_read(source_name(s), eb);
+    else if (fits)
         fd = s->fd;
     if (err != ERR_OK)
         return err;
@@ -305,9 +330,14 @@ read_once(struct source *s, char *to, size_t n, size_t *got, enum source_state *
     }
     if (pipe_is_silent(s))
         return ERR_OK;
-    if (waited && s->follow && s->mark.in_file && !position_fits(&s->mark, s->fd) &&
-        has_the_name(s))
-        return replaced(s, state, eb);
+    if (waited && s->follow && s->mark.in_file) {
+        bool fits;
+
+        if (position_fits(&s->mark, s->fd, &fits) != ERR_OK)
+            return cannot_read(source_name(s), eb);
+        if (!fits && has_the_name(s))
+            return replaced(s, state, eb);
+    }
     count = s->in_file ? pread(s->fd, to, n, (off_t)s->offset) : read(s->fd, to, n);
     if (count < 0 && (errno == EINTR || errno == EAGAIN))
         return ERR_OK;
@@ -360,14 +390,19 @@ source_has_positions(const struct source *s)
     return s->in_file;
 }
 
-void
-source_take_position(struct source *s, int64_t offset, int64_t line, struct position *p)
+enum err
+source_take_position(struct source *s, int64_t offset, int64_t line, struct position *p,
+                     struct errbuf *eb)
 {
     struct stat st;
+    enum err err;
 
-    if (!s->in_file || s->fd < 0 || fstat(s->fd, &st) != 0)
-        return;
-    if (position_take(&s->mark, s->fd, offset)) {
+    if (!s->in_file || s->fd < 0)
+        return ERR_OK;
+    err = fstat(s->fd, &st) == 0 ? position_take(&s->mark, s->fd, offset) : ERR_IO;
+    if (err == ERR_IO)
+        return cannot_read(source_name(s), eb);
+    if (err == ERR_OK) {
         s->mark.line = line;
         *p = s->mark;
     } else { /* truncated just now: a position that fits nothing, so that nothing is read twice */
@@ -377,6 +412,7 @@ source_take_position(struct source *s, int64_t offset, int64_t line, struct posi
                                .device = (uint64_t)st.st_dev,
                                .inode = (uint64_t)st.st_ino};
     }
+    return ERR_OK;
 }
 
 int64_t

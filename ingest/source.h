@@ -47,8 +47,10 @@ int source_wait_ms(const struct source *s);
 /* True when the input is a file, so that a position in it means something. */
 bool source_has_positions(const struct source *s);
 /* *p = the position at this offset of the present file, which is not beyond what was read. *p is
- * left as it is when the input is no file. */
-void source_take_position(struct source *s, int64_t offset, int64_t line, struct position *p);
+ * left as it is when the input is no file. ERR_IO: the file cannot be read, so that nobody could
+ * find the place again. */
+enum err source_take_position(struct source *s, int64_t offset, int64_t line, struct position *p,
+                              struct errbuf *eb);
 
 /* Offset of the next byte; of the line there, as far as the position knew it (1 otherwise). */
 int64_t source_offset(const struct source *s);

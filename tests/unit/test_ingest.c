@@ -371,18 +371,26 @@ a_position_fits_the_content_it_was_taken_of(void **state)
     FILE *file = temporary("one\ntwo\n");
     int fd = fileno(file);
     struct position p = {0};
+    bool fits;
 
     (void)state;
-    assert_false(position_take(&p, fd, 9));
-    assert_true(position_take(&p, fd, 4));
-    assert_true(position_fits(&p, fd));
+    assert_int_equal(position_take(&p, fd, 9), ERR_MISSING);
+    assert_int_equal(position_take(&p, fd, 4), ERR_OK);
+    assert_int_equal(position_fits(&p, fd, &fits), ERR_OK);
+    assert_true(fits);
     assert_int_equal(pwrite(fd, "TWO\nthree\n", 10, 4), 10); /* what comes after it may change */
-    assert_true(position_fits(&p, fd));
+    assert_int_equal(position_fits(&p, fd, &fits), ERR_OK);
+    assert_true(fits);
     assert_int_equal(pwrite(fd, "O", 1, 0), 1);
-    assert_false(position_fits(&p, fd));
+    assert_int_equal(position_fits(&p, fd, &fits), ERR_OK);
+    assert_false(fits);
     assert_int_equal(ftruncate(fd, 3), 0);
-    assert_false(position_fits(&p, fd));
+    assert_int_equal(position_fits(&p, fd, &fits), ERR_OK);
+    assert_false(fits);
     fclose(file);
+    /* A file that cannot be read is not one that does not fit. */
+    assert_int_equal(position_fits(&p, fd, &fits), ERR_IO);
+    assert_int_equal(position_take(&p, fd, 3), ERR_IO);
 }
 
 /* ---- rotation ---- */
