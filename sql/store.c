@@ -85,8 +85,9 @@ advice_for(int code)
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
         return " (the file and its directory must be accessible for this user)";
-    case SQLITE_CORRUPT:
-        return " (the file is damaged; restore it from a backup)";
+    case SQLITE_CORRUPT: /* SQLite calls it that too when a read gives EIO */
+        return " (the file is damaged, or the disk could not be read: see the kernel's log; if it "
+               "is the file, restore it from a backup)";
     default:
         return "";
     }
@@ -206,6 +207,8 @@ configure(void)
 enum err
 store_connect(struct store *s, const char *path, int flags, struct errbuf *eb)
 {
+    struct stat st;
+
     s->path = mem_copy(text_of(path));
     if (!s->path)
         return err_set(eb, ERR_NOMEM, "%s: out of memory", path);
@@ -213,6 +216,10 @@ store_connect(struct store *s, const char *path, int flags, struct errbuf *eb)
     /* One thread at a time, so SQLite's own locks are not needed. */
     if (sqlite3_open_v2(path, &s->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
         return store_fail(s, "opening", eb);
+    if (stat(path, &st) == 0) { /* see store_place() */
+        s->device = st.st_dev;
+        s->inode = st.st_ino;
+    }
     sqlite3_extended_result_codes(s->db, 1);
     sqlite3_busy_timeout(s->db, BUSY_TIMEOUT_MS);
     return ERR_OK;
@@ -272,19 +279,6 @@ store_check_file(const char *path, struct errbuf *eb)
     return ERR_OK;
 }
 
-/* Before the file is opened: should it be replaced in between, the new one only looks replaced. */
-static enum err
-note_place(struct store *s, const char *path, struct errbuf *eb)
-{
-    struct stat st;
-
-    if (stat(path, &st) != 0)
-        return err_set(eb, ERR_IO, "%s: %s", path, strerror(errno));
-    s->device = st.st_dev;
-    s->inode = st.st_ino;
-    return ERR_OK;
-}
-
 /* A reader cannot change the journal mode; without WAL it would be in the writers' way. */
 static enum err
 check_wal(struct store *s, struct errbuf *eb)
@@ -313,10 +307,8 @@ store_open(struct store **store, const char *path, enum store_mode mode, enum st
     s = mem_zalloc(sizeof *s);
     if (!s)
         return err_set(eb, ERR_NOMEM, "%s: out of memory", path);
-    err = note_place(s, path, eb);
-    if (err == ERR_OK)
-        err = store_connect(s, path,
-                            mode == STORE_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE, eb);
+    err = store_connect(s, path, mode == STORE_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE,
+                        eb);
     if (err == ERR_OK)
         err = identify(s, eb);
     if (err == ERR_OK)
@@ -409,6 +401,12 @@ store_place(const struct store *s)
         return STORE_REPLACED;
     sqlite3_file_control(s->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
     return moved ? STORE_REPLACED : STORE_IN_PLACE;
+}
+
+const char *
+store_path(const struct store *s)
+{
+    return s->path;
 }
 
 const char *

@@ -49,6 +49,9 @@ enum store_place {
 };
 enum store_place store_place(const struct store *s);
 
+/* As it was given to store_open(); valid until store_close(). */
+const char *store_path(const struct store *s);
+
 /* STORE_EPOCH_LENGTH characters [0-9a-z], NUL-terminated; valid until store_close(). */
 const char *store_epoch(const struct store *s);
 
