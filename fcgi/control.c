@@ -73,11 +73,23 @@ stop(struct server *s)
     int64_t over_ms = s->stop_asked > 1 ? 0 : s->settings->drain_ms;
 
     if (!s->draining)
-        loop_stop_listening(s);
+        loop_stop_listening(s, false);
     s->draining = true;
+    s->reopening = false;
     s->drain_ends_ms = s->now_ms + over_ms;
     log_line(LOG_INFO, "ending %llu streams within %lld ms", (unsigned long long)s->n_streams,
              (long long)over_ms);
+}
+
+/* All positions belong to the old database: every client comes back, and is told by a reset. */
+static void
+reopen(struct server *s)
+{
+    log_line(LOG_WARN, "ending %llu streams to open the new database",
+             (unsigned long long)s->n_streams);
+    loop_stop_listening(s, true);
+    s->draining = s->reopening = true;
+    s->drain_ends_ms = s->now_ms;
 }
 
 void
@@ -91,6 +103,8 @@ control(struct server *s)
         log_counters(s);
     if (s->stop_asked > s->stop_served)
         stop(s);
+    if (!s->draining && reader_replaced(s->reader))
+        reopen(s);
     s->reload_due = s->counters_due = false;
     s->stop_served = s->stop_asked;
 }

@@ -95,12 +95,13 @@ loop_pause_listening(struct server *s, int64_t pause_ms)
 }
 
 void
-loop_stop_listening(struct server *s)
+loop_stop_listening(struct server *s, bool keep_sockets)
 {
     uv_timer_stop(&s->accept_timer);
     for (int i = 0; i < s->n_sockets; i++) {
         uv_close((uv_handle_t *)&s->listeners[i], NULL);
-        close(s->sockets[i]);
+        if (!keep_sockets)
+            close(s->sockets[i]);
     }
     s->n_sockets = 0;
 }

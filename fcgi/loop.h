@@ -17,9 +17,10 @@ void loop_close(struct server *s);
 void loop_next_turn(struct server *s, int64_t wait_ms);
 
 void loop_listen(struct server *s);
-/* No new connections for so long; or for good, the sockets are closed. */
+/* No new connections for so long; or for good, and then the sockets are closed unless they are kept
+ * for the next server. */
 void loop_pause_listening(struct server *s, int64_t pause_ms);
-void loop_stop_listening(struct server *s);
+void loop_stop_listening(struct server *s, bool keep_sockets);
 
 /* Makes a turn happen; context is the server. From any thread. */
 void loop_wake(void *context);

@@ -58,30 +58,38 @@ serve_cgi(struct server *s, const struct service *v, struct store *store, struct
     return err;
 }
 
-/* One responder, from opening the database to the end. */
+static enum err
+serve_database(struct server *s, const struct service *v, struct errbuf *eb)
+{
+    struct store *store, *writable = NULL;
+    enum err err = store_open(&store, v->settings->db, STORE_READ, STORE_SYNC_FULL, eb);
+
+    if (err == ERR_OK && v->settings->publish && v->n_sockets > 0) {
+        err = store_open(&writable, v->settings->db, STORE_WRITE, STORE_SYNC_FULL, eb);
+        if (err != ERR_OK)
+            store_close(store);
+    }
+    if (err != ERR_OK)
+        return err;
+    if (v->n_sockets == 0)
+        return serve_cgi(s, v, store, eb);
+    return server_run(s, v->settings, store, writable, v->sockets, v->n_sockets, eb);
+}
+
+/* One responder, from opening the database to the end; again for one that takes its place. */
 static int
 serve(void *context)
 {
     static struct server server; /* large, and zero */
     struct service *v = context;
-    struct store *store, *writable = NULL;
     struct errbuf eb;
-    enum err err = store_open(&store, v->settings->db, STORE_READ, STORE_SYNC_FULL, &eb);
+    enum err err;
 
-    if (err == ERR_OK && v->settings->publish && v->n_sockets > 0) {
-        err = store_open(&writable, v->settings->db, STORE_WRITE, STORE_SYNC_FULL, &eb);
-        if (err != ERR_OK)
-            store_close(store);
-    }
-    if (err != ERR_OK)
-        return fail(err, &eb, 0);
     srandom((unsigned)time(NULL) ^ (unsigned)getpid() << 16);
-    server.argc = v->argc;
-    server.argv = v->argv;
-    if (v->n_sockets == 0)
-        err = serve_cgi(&server, v, store, &eb);
-    else
-        err = server_run(&server, v->settings, store, writable, v->sockets, v->n_sockets, &eb);
+    do {
+        server = (struct server){.argc = v->argc, .argv = v->argv, .counters = server.counters};
+        err = serve_database(&server, v, &eb);
+    } while (err == ERR_OK && server.reopening && v->n_sockets > 0);
     return err == ERR_OK ? EXIT_OK : fail(err, &eb, err == ERR_INVALID ? EXIT_USAGE : 0);
 }
 

@@ -178,10 +178,13 @@ respond(struct conn *c, const struct writer_job *job)
         answer_problem(c, 503, "Service Unavailable", "Retry-After: 1\r\n",
                        "the database is busy; nothing was written");
         break;
+    case ERR_MISSING: /* another one may be on its way */
+        answer_problem(c, 503, "Service Unavailable", "Retry-After: 1\r\n",
+                       "the database is not in its place; nothing was written");
+        break;
     case ERR_FULL:
         answer_problem(c, 507, "Insufficient Storage", "", "the disk is full; nothing was written");
         break;
-    case ERR_MISSING:
     case ERR_FOREIGN:
     case ERR_IO:
     case ERR_CORRUPT:

@@ -29,17 +29,20 @@ struct reader {
     struct job_list todo, done;
     TAILQ_HEAD(, page) tail;
     unsigned tail_n;
-    bool hinted, stop;
+    bool hinted, stop, replaced;
     /* the thread's own */
     struct store *store;
     struct reader_limits limits;
     int64_t tail_id;
-    int64_t version;    /* of PRAGMA data_version at the last read of the tail */
-    int64_t look_at_us; /* when to look at the table next */
-    int64_t hinted_us;  /* a commit was announced then and has not been seen yet; 0 = none */
-    int64_t retry_us;   /* the next wait for it */
-    bool more;          /* the last page of the tail was not the end */
-    bool failing;       /* an error is known and logged */
+    int64_t version;     /* of PRAGMA data_version at the last read of the tail */
+    int64_t look_at_us;  /* when to look at the table next */
+    int64_t hinted_us;   /* a commit was announced then and has not been seen yet; 0 = none */
+    int64_t retry_us;    /* the next wait for it */
+    bool more;           /* the last page of the tail was not the end */
+    bool failing;        /* an error is known and logged */
+    int64_t place_at_us; /* when to look next whether the file is in its place */
+    enum store_place place;
+    bool place_failing; /* another file is there that cannot be opened, and that is logged */
     void (*wake)(void *);
     void *context;
 };
@@ -137,6 +140,53 @@ after_read(struct reader *r, struct page *p, bool end)
         r->look_at_us = now + r->retry_us;
     else
         r->look_at_us = now + r->limits.poll_ms * 1000;
+}
+
+/* Somebody may still be making it: as long as it cannot be opened, the old one is all there is. */
+static void
+try_replacement(struct reader *r)
+{
+    const char *path = store_path(r->store);
+    struct store *other;
+    struct errbuf eb;
+
+    if (store_open(&other, path, STORE_READ, STORE_SYNC_FULL, &eb) != ERR_OK) {
+        if (!r->place_failing)
+            log_line(LOG_ERROR, "%s: has been replaced by what cannot be opened: %s; trying again",
+                     path, eb.text);
+        r->place_failing = true;
+        return;
+    }
+    log_line(LOG_WARN, "%s: has been replaced by another database (epoch %s instead of %s)", path,
+             store_epoch(other), store_epoch(r->store));
+    store_close(other);
+    pthread_mutex_lock(&r->lock);
+    r->replaced = true;
+    pthread_mutex_unlock(&r->lock);
+    r->wake(r->context);
+}
+
+static void
+look_at_place(struct reader *r)
+{
+    enum store_place place;
+
+    if (r->replaced || clock_mono_us() < r->place_at_us)
+        return;
+    place = store_place(r->store);
+    if (place == STORE_GONE && r->place != STORE_GONE)
+        log_line(LOG_ERROR,
+                 "%s: has been deleted or moved away; streams go on with what was there, nothing "
+                 "can be published; waiting for a database in its place",
+                 store_path(r->store));
+    else if (place == STORE_IN_PLACE && r->place != STORE_IN_PLACE)
+        log_line(LOG_INFO, "%s: is in its place again", store_path(r->store));
+    r->place = place;
+    if (place == STORE_REPLACED)
+        try_replacement(r);
+    else
+        r->place_failing = false;
+    r->place_at_us = clock_mono_us() + r->limits.poll_ms * 1000;
 }
 
 static void
@@ -266,6 +316,7 @@ run(void *context)
         if (room && (hinted || clock_mono_us() >= r->look_at_us)) {
             r->hinted = false;
             pthread_mutex_unlock(&r->lock);
+            look_at_place(r);
             follow(r, hinted);
             pthread_mutex_lock(&r->lock);
             job = TAILQ_FIRST(&r->todo);
@@ -374,6 +425,17 @@ reader_submit(struct reader *r, struct reader_job *job)
     TAILQ_INSERT_TAIL(&r->todo, job, next);
     pthread_cond_signal(&r->changed);
     pthread_mutex_unlock(&r->lock);
+}
+
+bool
+reader_replaced(struct reader *r)
+{
+    bool replaced;
+
+    pthread_mutex_lock(&r->lock);
+    replaced = r->replaced;
+    pthread_mutex_unlock(&r->lock);
+    return replaced;
 }
 
 struct reader_job *

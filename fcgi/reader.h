@@ -10,7 +10,10 @@
  * at growing intervals. PRAGMA data_version is polled every poll_ms in case a hint was missed.
  *
  * A page of the tail is read ahead only as far as the loop has taken the ones before: memory is
- * bounded. A database error is logged once until it is gone, and tried again every poll_ms. */
+ * bounded. A database error is logged once until it is gone, and tried again every poll_ms.
+ *
+ * Just as often it looks whether the path still leads to the file that it reads. When another
+ * database is there, and can be opened, reader_replaced() says so. */
 #ifndef FCGI_READER_H
 #define FCGI_READER_H
 
@@ -70,6 +73,10 @@ void reader_destroy(struct reader *r);
 
 void reader_hint(struct reader *r);
 void reader_submit(struct reader *r, struct reader_job *job);
+
+/* Another database has taken the place of the one that is read: nothing new will come from this
+ * one. wake() was called when that became true. */
+bool reader_replaced(struct reader *r);
 
 /* The next finished job or page of the tail, or NULL. A page is the caller's from then on. */
 struct reader_job *reader_take_job(struct reader *r);

@@ -69,6 +69,7 @@ struct server {
     bool accept_due, hint_due, reload_due, counters_due;
     unsigned stop_asked, stop_served; /* how often SIGTERM or SIGINT came */
     bool draining;
+    bool reopening; /* draining because the database was replaced: the sockets stay open */
     int64_t drain_ends_ms;
     int64_t now_ms;               /* of this turn */
     const struct request *single; /* plain CGI: the only request; the program ends with it */
@@ -80,8 +81,10 @@ struct server {
     struct counters counters;
 };
 
-/* Serves the sockets until SIGTERM. *s is zeroed but for argc and argv. The stores are taken over;
- * `writable` is NULL unless publishing is on. */
+/* Serves the sockets until SIGTERM, which closes them, or until the database has been replaced:
+ * then s->reopening is set, and the caller opens the new one and calls again. *s is zeroed but for
+ * argc, argv and counters. The stores are taken over; `writable` is NULL unless publishing is on.
+ */
 enum err server_run(struct server *s, struct settings *settings, struct store *store,
                     struct store *writable, const int *sockets, int n_sockets, struct errbuf *eb);
 

@@ -12,9 +12,10 @@ import { until } from './wait.mjs';
 const holder = fileURLToPath(new URL('holder.sh', import.meta.url));
 
 export class Responder {
-    /** place: { dir, db }; options: further command line options. */
+    /** place: { dir, db, env }; options: further command line options; env: see world.mjs. */
     static async open(place, way, options = []) {
         const responder = new Responder();
+        responder.env = place.env;
         responder.way = way;
         responder.log = join(place.dir, 'responder.log');
         responder.pidfile = join(place.dir, 'responder.pid');
@@ -37,7 +38,7 @@ export class Responder {
 
     async start() {
         const [command, ...args] = this.command;
-        this.process = new Process(command, args, { log: this.log });
+        this.process = new Process(command, args, { log: this.log, env: this.env });
         await this.process.ready('the responder to listen', () => accepts(this.where));
         if (this.way === 'activation')
             await until('the first responder under the holder', () => existsSync(this.pidfile));
