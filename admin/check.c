@@ -123,7 +123,9 @@ check(const struct settings *settings)
     show_init();
     report_init(&report, "db", settings->db, settings->json);
     progress_begin(&progress, tell_progress, &watch);
+    report.progress = &progress;
     err = check_database(&order, &eb);
+    report.progress = NULL;
     progress_end(&progress);
     if (err != ERR_OK)
         report_add(&report, REPORT_FAIL, "file", eb.text, NULL);

@@ -42,7 +42,7 @@ static const struct option_set set = {
 };
 
 static int
-doctor(const struct settings *settings, char **arguments, int n)
+doctor(const struct settings *settings, char **arguments, int n, char **argv)
 {
     if (n != 1)
         return command_misuse(&set, n ? "one URL is enough" : "the URL of a stream is missing");
@@ -52,7 +52,7 @@ doctor(const struct settings *settings, char **arguments, int n)
         return command_misuse(&set, "give --db or --publish-to, not both");
     if (settings->expect_down && (settings->db || settings->publish_to))
         return command_misuse(&set, "with --expect-down nothing is published");
-    return doctor_run(settings, arguments[0]);
+    return doctor_run(settings, arguments[0], argv);
 }
 
 int
@@ -63,7 +63,7 @@ command_doctor(int argc, char **argv)
 
     if (!command_arguments(&set, &settings, argc, argv, &rest, &status))
         return status;
-    status = doctor(&settings, argv + rest, argc - rest);
+    status = doctor(&settings, argv + rest, argc - rest, argv);
     option_finish(&set, &settings);
     return status;
 }

@@ -14,7 +14,9 @@ struct settings {
     bool expect_down, json;
 };
 
-/* Examines the deployment behind url and prints the report; the value is the exit status. */
-int doctor_run(const struct settings *settings, const char *url);
+/* Examines the deployment behind url and prints the report; the value is the exit status. argv is
+ * the command line. There are two: doctor_run.c, in freshet-doctor, does it; doctor_exec.c, in
+ * freshet, becomes that program. */
+int doctor_run(const struct settings *settings, const char *url, char **argv);
 
 #endif

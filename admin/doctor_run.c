@@ -256,7 +256,7 @@ read_token(const char *token)
 }
 
 int
-doctor_run(const struct settings *settings, const char *url)
+doctor_run(const struct settings *settings, const char *url, char **argv)
 {
     struct doctor d = {.settings = settings,
                        .url = url,
@@ -267,6 +267,7 @@ doctor_run(const struct settings *settings, const char *url)
     struct errbuf eb = {""};
     int status;
 
+    (void)argv;
     d.http = (struct http){.ca = settings->ca,
                            .token = d.token,
                            .cookie = settings->cookie,
@@ -274,12 +275,14 @@ doctor_run(const struct settings *settings, const char *url)
     show_init();
     report_init(&d.report, "url", url, settings->json);
     progress_begin(&progress, tell_progress, &d);
+    d.report.progress = &progress;
     if (!d.stream_url)
         report_add(&d.report, REPORT_FAIL, "connect", "out of memory", NULL);
     else if (http_init(&d.http, &eb) != ERR_OK)
         report_add(&d.report, REPORT_FAIL, "connect", eb.text, NULL);
     else
         examine(&d);
+    d.report.progress = NULL;
     progress_end(&progress);
     http_finish(&d.http);
     mem_free(d.stream_url);

@@ -25,6 +25,14 @@ wait_for_end(struct progress *p, int64_t wait_ms)
     return p->ended;
 }
 
+static void
+take_away(struct progress *p)
+{
+    if (p->shown)
+        fputs("\r\033[K", stderr);
+    p->shown = false;
+}
+
 static void *
 show(void *context)
 {
@@ -38,10 +46,10 @@ show(void *context)
         p->text(p->context, clock_mono_ms() - p->began_ms, line);
         if (line[0])
             fprintf(stderr, p->terminal ? "\r\033[K%s" : "%s\n", line);
+        p->shown = p->terminal && line[0];
         wait_ms = p->terminal ? TERMINAL_MS : LOG_MS;
     }
-    if (p->terminal)
-        fputs("\r\033[K", stderr);
+    take_away(p);
     pthread_mutex_unlock(&p->lock);
     return NULL;
 }
@@ -61,6 +69,14 @@ progress_begin(struct progress *p, progress_text *text, void *context)
     pthread_cond_init(&p->ended_changed, &attributes);
     pthread_condattr_destroy(&attributes);
     p->running = pthread_create(&p->thread, NULL, show, p) == 0;
+}
+
+void
+progress_clear(struct progress *p)
+{
+    pthread_mutex_lock(&p->lock);
+    take_away(p);
+    pthread_mutex_unlock(&p->lock);
 }
 
 void

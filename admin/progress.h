@@ -23,11 +23,13 @@ struct progress {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t ended_changed;
-    bool running, ended, terminal;
+    bool running, ended, terminal, shown;
 };
 
 /* Without a thread there is no line, and that is all. */
 void progress_begin(struct progress *p, progress_text *text, void *context);
+/* Takes the line away for now, because something else is about to be written. */
+void progress_clear(struct progress *p);
 /* After this nothing is written any more. */
 void progress_end(struct progress *p);
 

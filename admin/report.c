@@ -47,6 +47,8 @@ find_colour(void)
 static void
 flush(struct report *r)
 {
+    if (r->progress)
+        progress_clear(r->progress);
     fwrite(r->out.data, 1, r->out.length, stdout);
     fflush(stdout);
     buf_clear(&r->out);

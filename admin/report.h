@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 
+#include "admin/progress.h"
 #include "base/buf.h"
 
 enum report_level {
@@ -22,6 +23,7 @@ enum report_level {
 };
 
 struct report {
+    struct progress *progress; /* its line is taken away before one of ours; may be NULL */
     /* private */
     bool json, colour;
     int width; /* of a line; texts are wrapped at it */
