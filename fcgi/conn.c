@@ -116,28 +116,34 @@ refuse(struct conn *c, const char *why)
     conn_drop(c, REASON_CLIENT_GONE);
 }
 
+static void
+body_ended(struct conn *c)
+{
+    if (c->state == CONN_ENDING)
+        conn_flush(c); /* the next request may have waited for this */
+    else if (c->state == CONN_BODY && buf_failed(&c->upload->body))
+        answer_too_large(c);
+    else if (c->state == CONN_BODY)
+        publish_body_read(c);
+}
+
 /* What comes behind the parameters: the body of a POST, one that nobody asked for, or an abort. */
 static void
-got_body(struct conn *c, struct text bytes)
+got_body(struct conn *c, struct text *bytes)
 {
-    struct buf *body = c->state == CONN_BODY ? &c->upload->body : NULL;
-
-    switch (record_read(&c->reader, bytes, body)) {
+    switch (record_read(&c->reader, bytes, c->state == CONN_BODY ? &c->upload->body : NULL)) {
     case RECORD_MORE:
         if (c->state == CONN_BODY)
             server_list(c->server, c, &c->server->requests);
         break;
     case RECORD_END:
-        if (buf_failed(body))
-            answer_too_large(c);
-        else
-            publish_body_read(c);
+        body_ended(c);
         break;
     case RECORD_ABORT:
         conn_drop(c, REASON_CLIENT_GONE);
         break;
     case RECORD_INVALID:
-        refuse(c, "what follows the request is not FastCGI");
+        refuse(c, "what follows the request is not FastCGI, or comes before the answer");
         break;
     }
 }
@@ -180,44 +186,63 @@ keep_piece(struct conn *c, struct text bytes)
     return !buf_failed(c->in);
 }
 
-static void
-got_bytes(struct conn *c, struct text bytes)
+/* bytes: all that has come of the request's head; gives back how many of them are the head. */
+static size_t
+look_at_head(struct conn *c, struct text bytes)
 {
-    size_t n, request_max = (size_t)c->server->settings->request_max;
+    size_t n = bytes.n, request_max = (size_t)c->server->settings->request_max;
 
-    if (c->in) {
-        if (!keep_piece(c, bytes)) {
-            conn_drop(c, REASON_NO_MEMORY);
-            return;
-        }
-        bytes = buf_view(c->in);
-    }
     switch (record_look(bytes, &n)) {
     case RECORD_GARBAGE:
         refuse(c, "what came is not the beginning of a FastCGI request");
         break;
     case RECORD_WHOLE:
+        c->keep = record_keeps(bytes);
         if (n > request_max)
             refuse(c, "the request is longer than --request-bytes");
         else
             got_request(c, (struct text){bytes.p, n});
-        if (bytes.n > n && c->state != CONN_DEAD)
-            got_body(c, (struct text){bytes.p + n, bytes.n - n});
-        forget_pieces(c);
         break;
     case RECORD_PARTLY:
-        if (bytes.n > request_max)
+        if (n > request_max)
             refuse(c, "the request is longer than --request-bytes");
         else if (!c->in && !keep_piece(c, bytes))
             conn_drop(c, REASON_NO_MEMORY);
         break;
     }
+    return n;
+}
+
+/* Takes what belongs to the request's head off *bytes. */
+static void
+got_head(struct conn *c, struct text *bytes)
+{
+    size_t before = c->in ? c->in->length : 0, n;
+    struct text all = *bytes;
+
+    if (c->state == CONN_IDLE) {
+        c->state = CONN_REQUEST;
+        c->begun_ms = c->server->now_ms;
+        server_list(c->server, c, &c->server->requests);
+    }
+    if (c->in) {
+        if (!keep_piece(c, all)) {
+            conn_drop(c, REASON_NO_MEMORY);
+            return;
+        }
+        all = buf_view(c->in);
+    }
+    n = look_at_head(c, all);
+    if (c->state != CONN_REQUEST)
+        forget_pieces(c);
+    *bytes = (struct text){bytes->p + (n - before), bytes->n - (n - before)};
 }
 
 void
 conn_read(struct conn *c)
 {
     char bytes[READ_BYTES];
+    struct text rest = TEXT_NONE;
     ssize_t n;
 
     do
@@ -227,10 +252,14 @@ conn_read(struct conn *c)
         return;
     if (n <= 0) /* closed; or plain CGI's pipe, which only reports that its reader is gone */
         conn_drop(c, REASON_CLIENT_GONE);
-    else if (c->state == CONN_REQUEST)
-        got_bytes(c, (struct text){bytes, (size_t)n});
     else
-        got_body(c, (struct text){bytes, (size_t)n});
+        rest = (struct text){bytes, (size_t)n};
+    while (rest.n > 0 && c->state != CONN_DEAD) {
+        if (c->state == CONN_REQUEST || c->state == CONN_IDLE)
+            got_head(c, &rest);
+        else
+            got_body(c, &rest);
+    }
     /* What is left is not reported again. */
     if (n == READ_BYTES || c->peer_closed)
         make_readable(c);
@@ -361,6 +390,30 @@ flush_rest(struct conn *c)
     return true;
 }
 
+/* Frees what belongs to one request. */
+static void
+forget_request(struct conn *c)
+{
+    forget_pieces(c);
+    mem_free(c->path);
+    mem_free(c->remote);
+    mem_free(c->headers);
+    c->path = c->remote = c->headers = NULL;
+}
+
+/* The response is with the kernel and the request has been read to its end. */
+static void
+await_next_request(struct conn *c)
+{
+    forget_request(c);
+    c->sub = (struct subscriber){0};
+    c->reader = (struct record_reader){0};
+    c->out.bytes = 0;
+    c->end_sent = false;
+    c->state = CONN_IDLE;
+    server_list(c->server, c, &c->server->idle);
+}
+
 static void
 flush_ending(struct conn *c)
 {
@@ -371,6 +424,11 @@ flush_ending(struct conn *c)
     c->end_sent = true;
     if (!flush_rest(c))
         return;
+    if (c->keep && !c->server->draining) {
+        if (c->reader.ended)
+            await_next_request(c);
+        return; /* else for the rest of a body that nobody wanted */
+    }
     if (c->out.bare || shutdown(c->out.fd, SHUT_WR) < 0)
         conn_drop(c, REASON_CLIENT_GONE);
     /* Else the peer's close is awaited: closing with unread bytes would reset the connection and
@@ -433,6 +491,14 @@ flush_stream(struct conn *c)
     }
 }
 
+/* At once: all is sent, and the web server may be sending the next request. */
+static void
+end_reply(struct conn *c)
+{
+    conn_end(c, REASON_ANSWERED);
+    flush_ending(c);
+}
+
 void
 conn_flush(struct conn *c)
 {
@@ -443,7 +509,7 @@ conn_flush(struct conn *c)
     else if (c->state == CONN_STREAM && c->joined && !c->sub.waiting)
         flush_stream(c);
     else if (flush_rest(c) && c->state == CONN_REPLY)
-        conn_end(c, REASON_ANSWERED);
+        end_reply(c);
 }
 
 void
@@ -523,10 +589,7 @@ static void
 free_conn(struct conn *c)
 {
     outlet_finish(&c->out);
-    forget_pieces(c);
-    mem_free(c->path);
-    mem_free(c->remote);
-    mem_free(c->headers);
+    forget_request(c);
     mem_free(c);
 }
 

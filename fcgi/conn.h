@@ -12,6 +12,10 @@
  * and, if the socket does not take the answer at once, REPLY (in the list of blocked ones) to
  * ENDING.
  *
+ * When the web server goes on with the connection (FCGI_KEEP_CONN), it goes from ENDING to IDLE and
+ * with the next request's first byte to REQUEST: only the web server closes it, since it might send
+ * a request at the very moment at which we do.
+ *
  * What the poller reports is only recorded (conn is linked into `readable` or `ready`); the work is
  * done in the turn. */
 #ifndef FCGI_CONN_H
@@ -46,6 +50,7 @@ enum conn_state {
     CONN_HISTORY,
     CONN_REPLY,
     CONN_ENDING,
+    CONN_IDLE,
     CONN_DEAD,
 };
 
@@ -74,6 +79,7 @@ struct conn {
     bool blocked;        /* the socket is full: waiting until it is writable */
     bool joined;         /* the subscriber is in its feed's lists */
     bool end_sent;       /* ENDING: the end of the response is sent or kept */
+    bool keep;           /* another request may follow */
     bool is_readable, is_ready;
     struct conn_list *list; /* of the state */
     TAILQ_ENTRY(conn) in_list, in_readable, in_ready;

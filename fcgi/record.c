@@ -91,6 +91,14 @@ record_look(struct text bytes, size_t *n)
     return RECORD_PARTLY;
 }
 
+bool
+record_keeps(struct text bytes)
+{
+    const FCGI_BeginRequestRecord *begin = (const FCGI_BeginRequestRecord *)bytes.p;
+
+    return bytes.n >= sizeof *begin && begin->body.flags & FCGI_KEEP_CONN;
+}
+
 static size_t
 smaller(size_t a, size_t b)
 {
@@ -99,7 +107,7 @@ smaller(size_t a, size_t b)
 
 /* A header is complete: RECORD_MORE unless it says it all. */
 static enum record_read
-begin_record(struct record_reader *r, bool want_body)
+begin_record(struct record_reader *r)
 {
     r->content_n = (uint16_t)(r->head[4] << 8 | r->head[5]);
     r->padding_n = r->head[6];
@@ -107,38 +115,45 @@ begin_record(struct record_reader *r, bool want_body)
         return RECORD_INVALID;
     if (r->head[1] == FCGI_ABORT_REQUEST)
         return RECORD_ABORT;
-    if (r->head[1] == FCGI_STDIN && r->content_n == 0 && want_body)
-        return RECORD_END;
-    return RECORD_MORE;
+    return r->ended ? RECORD_INVALID : RECORD_MORE;
+}
+
+/* A record is complete, its padding included. */
+static enum record_read
+end_record(struct record_reader *r)
+{
+    r->head_n = 0;
+    r->ended = r->head[1] == FCGI_STDIN && r->head[4] == 0 && r->head[5] == 0;
+    return r->ended ? RECORD_END : RECORD_MORE;
 }
 
 enum record_read
-record_read(struct record_reader *r, struct text bytes, struct buf *body)
+record_read(struct record_reader *r, struct text *bytes, struct buf *body)
 {
-    while (bytes.n > 0) {
-        enum record_read said = RECORD_MORE;
+    enum record_read said = RECORD_MORE;
+
+    while (said == RECORD_MORE && bytes->n > 0) {
         size_t n;
 
         if (r->head_n < RECORD_HEAD) {
-            n = smaller(RECORD_HEAD - r->head_n, bytes.n);
-            memcpy(r->head + r->head_n, bytes.p, n);
+            n = smaller(RECORD_HEAD - r->head_n, bytes->n);
+            memcpy(r->head + r->head_n, bytes->p, n);
             r->head_n = (uint8_t)(r->head_n + n);
             if (r->head_n == RECORD_HEAD)
-                said = begin_record(r, body != NULL);
+                said = begin_record(r);
         } else if (r->content_n > 0) {
-            n = smaller(r->content_n, bytes.n);
+            n = smaller(r->content_n, bytes->n);
             if (body && r->head[1] == FCGI_STDIN)
-                buf_append(body, bytes.p, n);
+                buf_append(body, bytes->p, n);
             r->content_n = (uint16_t)(r->content_n - n);
         } else {
-            n = smaller(r->padding_n, bytes.n);
+            n = smaller(r->padding_n, bytes->n);
             r->padding_n = (uint8_t)(r->padding_n - n);
         }
-        if (r->head_n == RECORD_HEAD && r->content_n == 0 && r->padding_n == 0)
-            r->head_n = 0;
-        if (said != RECORD_MORE)
-            return said;
-        bytes = (struct text){bytes.p + n, bytes.n - n};
+        *bytes = (struct text){bytes->p + n, bytes->n - n};
+        if (said == RECORD_MORE && r->head_n == RECORD_HEAD && r->content_n == 0 &&
+            r->padding_n == 0)
+            said = end_record(r);
     }
-    return RECORD_MORE;
+    return said;
 }

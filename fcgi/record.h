@@ -5,6 +5,7 @@
 #ifndef FCGI_RECORD_H
 #define FCGI_RECORD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,10 @@ enum record_look {
 };
 enum record_look record_look(struct text bytes, size_t *n);
 
+/* Of a WHOLE one: whether the web server goes on with this connection after the response
+ * (FCGI_KEEP_CONN). If not, it waits for the end of the connection. */
+bool record_keeps(struct text bytes);
+
 /* Reads what comes behind the parameters, in pieces of any size: the body (FCGI_STDIN) and an
  * abort. */
 struct record_reader {
@@ -38,18 +43,19 @@ struct record_reader {
     uint8_t head_n;     /* bytes of the header that have come */
     uint8_t padding_n;  /* bytes still to come, like: */
     uint16_t content_n; /* when head_n == RECORD_HEAD */
+    bool ended;         /* the body has ended: nothing but an abort may follow */
 };
 
 enum record_read {
     RECORD_MORE,    /* go on */
-    RECORD_END,     /* the body has ended */
+    RECORD_END,     /* the body has ended; said once, and what follows is not looked at yet */
     RECORD_ABORT,   /* the web server gives the request up */
     RECORD_INVALID, /* not FastCGI */
 };
 
-/* A zeroed struct is the beginning. Appends the body's bytes to body, which may be NULL to drop
- * them (then END is passed over). A body that does not fit makes the buffer fail; reading goes on.
- */
-enum record_read record_read(struct record_reader *r, struct text bytes, struct buf *body);
+/* A zeroed struct is the beginning. What is read is taken off *bytes: all of it but for END.
+ * Appends the body's bytes to body, which may be NULL to drop them. A body that does not fit makes
+ * the buffer fail; reading goes on. */
+enum record_read record_read(struct record_reader *r, struct text *bytes, struct buf *body);
 
 #endif

@@ -281,6 +281,8 @@ drain(struct server *s)
         conn_end(c, REASON_SHUTDOWN);
     }
     history_end_waits(s, INT64_MAX);
+    while ((c = TAILQ_FIRST(&s->idle.queue)))
+        conn_drop(c, REASON_SHUTDOWN);
     if (left_ms <= 0)
         while ((c = TAILQ_FIRST(&s->requests.queue)))
             conn_drop(c, REASON_SHUTDOWN);
@@ -323,6 +325,8 @@ stage_timers(struct server *s)
     while ((c = due(s, &s->asking, set->request_timeout_ms)))
         history_too_late(c);
     while ((c = due(s, &s->ending, LINGER_MS)))
+        conn_drop(c, REASON_CLIENT_GONE);
+    while ((c = due(s, &s->idle, set->keep_idle_ms)))
         conn_drop(c, REASON_CLIENT_GONE);
     while ((d = deadlines_first(&s->expiring)) && d->at_ms <= s->now_ms) {
         s->counters.streams_expired++;
@@ -378,6 +382,7 @@ plan_next_turn(struct server *s)
     soonest(s, &s->requests, set->request_timeout_ms, &wait_ms);
     soonest(s, &s->asking, set->request_timeout_ms, &wait_ms);
     soonest(s, &s->ending, LINGER_MS, &wait_ms);
+    soonest(s, &s->idle, set->keep_idle_ms, &wait_ms);
     soonest_deadline(s, &s->expiring, &wait_ms);
     soonest_deadline(s, &s->polls, &wait_ms);
     if (s->draining && wait_ms > DRAIN_TICK_MS)
@@ -414,6 +419,7 @@ init_lists(struct server *s)
     TAILQ_INIT(&s->waiting.queue);
     TAILQ_INIT(&s->history);
     TAILQ_INIT(&s->ending.queue);
+    TAILQ_INIT(&s->idle.queue);
     TAILQ_INIT(&s->dead.queue);
     addresses_init(&s->addresses);
     TAILQ_INIT(&s->readable);

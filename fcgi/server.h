@@ -57,7 +57,7 @@ struct server {
     unsigned history_in_flight;
     uint64_t history_unsent; /* bytes of responses that wait for their clients */
 
-    struct conn_list requests, quiet, blocked, publishing, asking, waiting, ending, dead;
+    struct conn_list requests, quiet, blocked, publishing, asking, waiting, ending, idle, dead;
     struct conn_queue readable, ready;
     uint64_t n_conns, n_streams;
 

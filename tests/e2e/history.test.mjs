@@ -379,7 +379,7 @@ describe('slow clients of history', () => {
             socket.on('data', (chunk) => {
                 bytes += chunk.length;
                 socket.pause();
-                setTimeout(() => socket.resume(), 90);
+                setTimeout(() => socket.resume(), 200);
             });
             socket.on('end', () => { ended = true; });
             socket.resume();

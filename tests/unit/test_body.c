@@ -13,7 +13,7 @@
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
-enum { ABORT = 2, STDIN = 5, STREAM_MAX = 1 << 20 };
+enum { BEGIN = 1, ABORT = 2, STDIN = 5, STREAM_MAX = 1 << 20 };
 
 /* ---- records ---- */
 
@@ -46,6 +46,12 @@ put_body(struct buf *b)
     put_record(b, STDIN, TEXT_LIT(""), 0);
 }
 
+static enum record_read
+read_piece(struct record_reader *r, struct text bytes, struct buf *body)
+{
+    return record_read(r, &bytes, body);
+}
+
 static void
 a_body_in_pieces_of_any_size_is_put_together(void **state)
 {
@@ -60,7 +66,7 @@ a_body_in_pieces_of_any_size_is_put_together(void **state)
         buf_init(&body, STREAM_MAX);
         for (size_t at = 0; at < stream.length; at += piece) {
             size_t n = stream.length - at < piece ? stream.length - at : piece;
-            enum record_read said = record_read(&r, (struct text){stream.data + at, n}, &body);
+            enum record_read said = read_piece(&r, (struct text){stream.data + at, n}, &body);
 
             assert_int_equal(said, at + n == stream.length ? RECORD_END : RECORD_MORE);
         }
@@ -78,14 +84,45 @@ a_body_that_nobody_wants_is_passed_over(void **state)
 
     (void)state;
     put_body(&stream);
-    assert_int_equal(record_read(&r, buf_view(&stream), NULL), RECORD_MORE);
+    assert_int_equal(read_piece(&r, buf_view(&stream), NULL), RECORD_END);
     buf_clear(&stream);
     put_record(&stream, ABORT, TEXT_LIT(""), 0);
-    assert_int_equal(record_read(&r, buf_view(&stream), NULL), RECORD_ABORT);
+    assert_int_equal(read_piece(&r, buf_view(&stream), NULL), RECORD_ABORT);
     buf_clear(&stream);
     buf_string(&stream, "not FastCGI");
     r = (struct record_reader){0};
-    assert_int_equal(record_read(&r, buf_view(&stream), NULL), RECORD_INVALID);
+    assert_int_equal(read_piece(&r, buf_view(&stream), NULL), RECORD_INVALID);
+    buf_finish(&stream);
+}
+
+/* The web server may send the next request only when the response to this one has come. */
+static void
+nothing_but_an_abort_follows_a_body(void **state)
+{
+    struct record_reader r = {0};
+    struct buf stream;
+    struct text rest;
+
+    (void)state;
+    buf_init(&stream, STREAM_MAX);
+    put_record(&stream, STDIN, TEXT_LIT(""), 3);
+    assert_int_equal(read_piece(&r, (struct text){stream.data, stream.length - 1}, NULL),
+                     RECORD_MORE);
+    assert_false(r.ended);
+    assert_int_equal(read_piece(&r, TEXT_LIT("#"), NULL), RECORD_END);
+    assert_true(r.ended);
+    assert_int_equal(read_piece(&r, TEXT_LIT(""), NULL), RECORD_MORE); /* said once */
+    buf_clear(&stream);
+    put_record(&stream, BEGIN, TEXT_LIT("\0\1\1\0\0\0\0\0"), 0);
+    assert_int_equal(read_piece(&r, buf_view(&stream), NULL), RECORD_INVALID);
+    buf_clear(&stream);
+    put_record(&stream, STDIN, TEXT_LIT(""), 0);
+    put_record(&stream, BEGIN, TEXT_LIT("\0\1\1\0\0\0\0\0"), 0);
+    r = (struct record_reader){0};
+    rest = buf_view(&stream);
+    assert_int_equal(record_read(&r, &rest, NULL), RECORD_END);
+    assert_int_equal(rest.n, stream.length - RECORD_HEAD); /* for who reads the next request */
+    assert_int_equal(record_read(&r, &rest, NULL), RECORD_INVALID);
     buf_finish(&stream);
 }
 
@@ -98,7 +135,7 @@ a_body_that_is_too_long_is_read_to_its_end(void **state)
     (void)state;
     put_body(&stream);
     buf_init(&body, 10);
-    assert_int_equal(record_read(&r, buf_view(&stream), &body), RECORD_END);
+    assert_int_equal(read_piece(&r, buf_view(&stream), &body), RECORD_END);
     assert_true(buf_failed(&body));
     buf_finish(&body);
     buf_finish(&stream);
@@ -268,6 +305,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_body_in_pieces_of_any_size_is_put_together),
         cmocka_unit_test(a_body_that_nobody_wants_is_passed_over),
+        cmocka_unit_test(nothing_but_an_abort_follows_a_body),
         cmocka_unit_test(a_body_that_is_too_long_is_read_to_its_end),
         cmocka_unit_test(pairs_are_split_and_decoded),
         cmocka_unit_test(what_is_posted_becomes_events),

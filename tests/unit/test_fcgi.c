@@ -143,6 +143,23 @@ a_request_is_whole_at_its_last_byte_and_not_before(void **state)
     }
 }
 
+static void
+a_web_server_says_whether_it_keeps_the_connection(void **state)
+{
+    struct buf b;
+
+    (void)state;
+    for (int flags = 0; flags < 4; flags++) {
+        const char begin[] = {0, 1, (char)flags, 0, 0, 0, 0, 0};
+
+        buf_init(&b, REQUEST_MAX);
+        put_record(&b, BEGIN, 1, (struct text){begin, sizeof begin}, 0);
+        assert_int_equal(record_keeps(buf_view(&b)), flags & 1);
+        assert_false(record_keeps((struct text){b.data, b.length - 1}));
+        buf_finish(&b);
+    }
+}
+
 static enum record_look
 look(struct buf *b)
 {
@@ -561,6 +578,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_is_whole_at_its_last_byte_and_not_before),
+        cmocka_unit_test(a_web_server_says_whether_it_keeps_the_connection),
         cmocka_unit_test(what_is_no_request_is_garbage),
         cmocka_unit_test(random_bytes_never_confuse_a_look),
         cmocka_unit_test(output_is_split_at_65535_bytes),

@@ -9,8 +9,9 @@ import { until } from './wait.mjs';
 
 export class Nginx {
     /**
-     * place: { dir, socket, web, tls, auth, parameters, edits }; variant: "minimal", with further
-     * FastCGI parameters, or "production". edits: [old, new] pairs, what is made different on purpose.
+     * place: { dir, socket, web, tls, auth, parameters, keep, edits }; variant: "minimal", with further
+     * FastCGI parameters and, if wanted, so many kept connections, or "production". edits: [old, new]
+     * pairs, what is made different on purpose.
      */
     static async open(place, variant) {
         const nginx = new Nginx();
@@ -57,14 +58,16 @@ export class Nginx {
                 ['limit_conn freshet_streams 100;', `limit_conn freshet_streams ${place.limit ?? 100};`],
             ]);
             configure('nginx/auth.conf', join(nginx.dir, 'snippets', 'freshet-auth.conf'), [
-                common[0],
                 ['http://127.0.0.1:9000/', place.auth ?? 'http://127.0.0.1:9/'],
             ]);
         } else {
             const parameters = Object.entries(place.parameters ?? {})
                 .map(([name, value]) => `\n        fastcgi_param ${name} ${value};`).join('');
+            const keep = place.keep === undefined ? [] : [
+                [`fastcgi_pass ${fastcgi};`, 'fastcgi_pass freshet; fastcgi_keep_conn on;'],
+                ['server {', `upstream freshet { server ${fastcgi}; keepalive ${place.keep}; }\nserver {`]];
             configure('nginx/minimal.conf', site,
-                [...common, ['include fastcgi_params;', `include fastcgi_params;${parameters}`]]);
+                [...common, ['include fastcgi_params;', `include fastcgi_params;${parameters}`], ...keep]);
         }
         await nginx.start();
         return nginx;
