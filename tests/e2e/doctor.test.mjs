@@ -124,6 +124,12 @@ describe('freshet doctor', { concurrency: 14 }, () => {
             onlyFinding(await doctor('--wait', wait ?? '4s', world.url()), level, part, text, cure);
         });
 
+    story('no Last-Event-ID, where events are known', { edits: [['include fastcgi_params;',
+        'include fastcgi_params; fastcgi_param HTTP_LAST_EVENT_ID "";']] }, async (world) => {
+        onlyFinding(await doctor('--db', world.db.file, world.url('?since=earliest')), 'fail', 'resume',
+            /after Last-Event-ID: 1-.{4} comes 1-.{4} instead of 2-/, /fastcgi_pass_request_headers/);
+    });
+
     // It compresses only what is complete, so there is nothing to name.
     story('lighttpd: mod_deflate leaves streams alone', { server: 'lighttpd', edits: [
         ['"mod_fastcgi",', '"mod_fastcgi", "mod_deflate",'],
