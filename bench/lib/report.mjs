@@ -5,6 +5,7 @@ import { root } from '../../tests/e2e/kit/env.mjs';
 import { servers } from './servers.mjs';
 import { chart } from './svg.mjs';
 
+const PUBLISH = 'bench/publish.md'; // the table of `make bench-publish`, and what there is to say about it
 const NOTES = 'bench/notes.md'; // by hand: what was tried where a target is missed
 
 /* Where it is said which way is better; the other figures only describe. */
@@ -192,9 +193,9 @@ export function write(scenarios, results, directory) {
         if (curve)
             out.push(`![${scenario.title}](${curve})`, '');
     }
-    const notes = join(root, NOTES);
-    if (existsSync(notes))
-        out.push(readFileSync(notes, 'utf8').trimEnd(), '');
+    for (const file of [PUBLISH, NOTES].map((name) => join(root, name)))
+        if (existsSync(file))
+            out.push(readFileSync(file, 'utf8').trimEnd(), '');
     writeFileSync(join(directory, 'REPORT.md'), out.join('\n'));
     writeFileSync(join(directory, 'results.json'), `${JSON.stringify(results, undefined, 1)}\n`);
 }

@@ -113,8 +113,8 @@ export function run(command, args, { input, env, within = 30_000 } = {}) {
 }
 
 /** Like run(), while this process goes on. */
-export async function start(command, args, { within = 30_000 } = {}) {
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+export async function start(command, args, { env, within = 30_000 } = {}) {
+    const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
     running.add(child);
     const out = [];
     const err = [];
