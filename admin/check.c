@@ -18,7 +18,7 @@ struct settings {
 static const struct option_row rows[] = {
     OPTION(TEXT, db, "db", NULL, 0, 0, "FILE", "the database"),
     OPTION(FLAG, quick, "quick", "off", 0, 0, NULL,
-           "do not compare the indexes with the table: several times faster"),
+           "do not compare the indexes with the table, which takes less time"),
     OPTION(FLAG, json, "json", "off", 0, 0, NULL, "print one JSON object"),
 };
 
