@@ -1,8 +1,8 @@
 /* slow_sync: for LD_PRELOAD: fsync() and fdatasync() take SYNC_MS milliseconds longer.
  *
- * What a commit costs is what the disk takes to say that it has written. Some say so at once because a
- * capacitor makes up for a power cut; the SSD of a laptop takes one to five milliseconds, a hard disk eight
- * and more. This shows the others on a machine with a quick one. */
+ * What a commit costs is what the disk takes to say that it has written. Some say so at once
+ * because a capacitor makes up for a power cut; the SSD of a laptop takes one to five milliseconds,
+ * a hard disk eight and more. This shows the others on a machine with a quick one. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
