@@ -85,7 +85,7 @@ stop(struct server *s)
 static void
 reopen(struct server *s)
 {
-    log_line(LOG_WARN, "ending %llu streams to open the new database",
+    log_line(LOG_WARN, "ending %llu streams to open the database anew",
              (unsigned long long)s->n_streams);
     loop_stop_listening(s, true);
     s->draining = s->reopening = true;

@@ -142,6 +142,15 @@ after_read(struct reader *r, struct page *p, bool end)
         r->look_at_us = now + r->limits.poll_ms * 1000;
 }
 
+static void
+say_replaced(struct reader *r)
+{
+    pthread_mutex_lock(&r->lock);
+    r->replaced = true;
+    pthread_mutex_unlock(&r->lock);
+    r->wake(r->context);
+}
+
 /* Somebody may still be making it: as long as it cannot be opened, the old one is all there is. */
 static void
 try_replacement(struct reader *r)
@@ -160,10 +169,7 @@ try_replacement(struct reader *r)
     log_line(LOG_WARN, "%s: has been replaced by another database (epoch %s instead of %s)", path,
              store_epoch(other), store_epoch(r->store));
     store_close(other);
-    pthread_mutex_lock(&r->lock);
-    r->replaced = true;
-    pthread_mutex_unlock(&r->lock);
-    r->wake(r->context);
+    say_replaced(r);
 }
 
 static void
@@ -181,8 +187,22 @@ look_at_place(struct reader *r)
                  store_path(r->store));
     else if (place == STORE_IN_PLACE && r->place != STORE_IN_PLACE)
         log_line(LOG_INFO, "%s: is in its place again", store_path(r->store));
+    else if (place == STORE_WAL_LOST)
+        log_line(LOG_ERROR,
+                 "%s-wal: has been deleted or replaced; what was committed since the last "
+                 "checkpoint may be lost. The database is opened anew; restart whatever else "
+                 "writes to it, then run: freshet check --db %s",
+                 store_path(r->store), store_path(r->store));
+    else if (place == STORE_MIXED && r->place != STORE_MIXED)
+        log_line(
+            LOG_ERROR,
+            "%s: has been replaced, but beside it lies the -wal of the one before, which would "
+            "spoil it: remove %s-wal and -shm; waiting",
+            store_path(r->store), store_path(r->store));
     r->place = place;
-    if (place == STORE_REPLACED)
+    if (place == STORE_WAL_LOST)
+        say_replaced(r);
+    else if (place == STORE_REPLACED)
         try_replacement(r);
     else
         r->place_failing = false;

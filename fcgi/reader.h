@@ -74,8 +74,8 @@ void reader_destroy(struct reader *r);
 void reader_hint(struct reader *r);
 void reader_submit(struct reader *r, struct reader_job *job);
 
-/* Another database has taken the place of the one that is read: nothing new will come from this
- * one. wake() was called when that became true. */
+/* Another database has taken the place of the one that is read, or another WAL that of its own:
+ * nothing new will come from this one. wake() was called when that became true. */
 bool reader_replaced(struct reader *r);
 
 /* The next finished job or page of the tail, or NULL. A page is the caller's from then on. */

@@ -279,6 +279,37 @@ store_check_file(const char *path, struct errbuf *eb)
     return ERR_OK;
 }
 
+/* SQLite would remove the WAL that lies beside an empty file, whosever that is. */
+static enum err
+check_content(const char *path, struct errbuf *eb)
+{
+    struct stat st;
+
+    if (stat(path, &st) == 0 && st.st_size == 0)
+        return err_set(eb, ERR_MISSING, "%s: empty; make it with: freshet init --db %s", path,
+                       path);
+    return ERR_OK;
+}
+
+static const char *
+wal_path(const struct store *s)
+{
+    return sqlite3_filename_wal(sqlite3_db_filename(s->db, "main"));
+}
+
+/* Having read something, the connection has the WAL open, and keeps it as long as it is there:
+ * whoever wants to remove it must be the last. */
+static void
+note_wal(struct store *s)
+{
+    struct stat st;
+
+    if (stat(wal_path(s), &st) != 0)
+        return;
+    s->wal_device = st.st_dev;
+    s->wal_inode = st.st_ino;
+}
+
 /* A reader cannot change the journal mode; without WAL it would be in the writers' way. */
 static enum err
 check_wal(struct store *s, struct errbuf *eb)
@@ -301,6 +332,8 @@ store_open(struct store **store, const char *path, enum store_mode mode, enum st
     struct store *s;
     enum err err = store_check_file(path, eb);
 
+    if (err == ERR_OK)
+        err = check_content(path, eb);
     *store = NULL;
     if (err != ERR_OK)
         return err;
@@ -323,8 +356,55 @@ store_open(struct store **store, const char *path, enum store_mode mode, enum st
         store_close(s);
         return err;
     }
+    note_wal(s);
     *store = s;
     return ERR_OK;
+}
+
+enum wal { WAL_OURS, WAL_GONE, WAL_OTHER };
+
+static enum wal
+look_at_wal(const struct store *s, off_t *size)
+{
+    struct stat st;
+
+    *size = 0;
+    if (s->wal_inode == 0) /* not opened all the way, or there was none */
+        return WAL_OURS;
+    if (stat(wal_path(s), &st) != 0)
+        return errno == ENOENT ? WAL_GONE : WAL_OURS;
+    *size = st.st_size;
+    return st.st_dev == s->wal_device && st.st_ino == s->wal_inode ? WAL_OURS : WAL_OTHER;
+}
+
+/* SQLite knows whether the file that it opened has moved, but nothing of links that lead to it. */
+enum store_place
+store_place(const struct store *s)
+{
+    int moved = 0;
+    struct stat st;
+    off_t wal_size;
+    enum wal wal = look_at_wal(s, &wal_size);
+
+    if (stat(s->path, &st) != 0) /* should the file only be out of reach, reading will tell */
+        return errno == ENOENT ? STORE_GONE : STORE_IN_PLACE;
+    sqlite3_file_control(s->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+    if (moved && wal == WAL_OURS && wal_size > 0)
+        return STORE_MIXED;
+    if (moved || st.st_dev != s->device || st.st_ino != s->inode)
+        return STORE_REPLACED;
+    return wal == WAL_OURS ? STORE_IN_PLACE : STORE_WAL_LOST;
+}
+
+/* The last one to close writes the WAL into the database, and removes what has the WAL's name. What
+ * others have written into a WAL that came after ours must not go that way. */
+static void
+spare_other_wal(struct store *s)
+{
+    off_t size;
+
+    if (look_at_wal(s, &size) == WAL_OTHER && size > 0)
+        sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 }
 
 void
@@ -334,6 +414,7 @@ store_close(struct store *s)
 
     if (!s)
         return;
+    spare_other_wal(s);
     for (size_t i = 0; i < N_STATEMENTS; i++)
         sqlite3_finalize(s->statements[i]);
     code = sqlite3_close(s->db);
@@ -386,21 +467,6 @@ void
 store_set_busy_timeout(struct store *s, int64_t ms)
 {
     sqlite3_busy_timeout(s->db, ms > INT32_MAX ? INT32_MAX : (int)ms);
-}
-
-/* SQLite knows whether the file that it opened has moved, but nothing of links that lead to it. */
-enum store_place
-store_place(const struct store *s)
-{
-    int moved = 0;
-    struct stat st;
-
-    if (stat(s->path, &st) != 0) /* should the file only be out of reach, reading will tell */
-        return errno == ENOENT ? STORE_GONE : STORE_IN_PLACE;
-    if (st.st_dev != s->device || st.st_ino != s->inode)
-        return STORE_REPLACED;
-    sqlite3_file_control(s->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
-    return moved ? STORE_REPLACED : STORE_IN_PLACE;
 }
 
 const char *

@@ -40,12 +40,14 @@ void store_close(struct store *s); /* NULL is allowed */
 /* How long to wait for another writer before ERR_BUSY; 5,000 unless set. */
 void store_set_busy_timeout(struct store *s, int64_t ms);
 
-/* Whether the path still leads to the file that is open. SQLite does not notice when it does not:
- * it goes on with a file that nobody else can find. One stat(2). */
+/* Whether the path still leads to the file that is open, and its WAL to that one. SQLite does not
+ * notice when it does not: it goes on with a file that nobody else can find. Two stat(2). */
 enum store_place {
     STORE_IN_PLACE,
     STORE_GONE,     /* nothing is there: deleted, or moved away */
     STORE_REPLACED, /* another file is there */
+    STORE_MIXED,    /* another file is there, beside this one's WAL: opening it would mix the two */
+    STORE_WAL_LOST, /* the file is there; its "-wal" is gone, or is another one */
 };
 enum store_place store_place(const struct store *s);
 

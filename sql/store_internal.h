@@ -19,6 +19,8 @@ struct store {
     char *path;
     dev_t device; /* what the path led to when the file was opened */
     ino_t inode;
+    dev_t wal_device; /* the same of the WAL; inode 0 = not known */
+    ino_t wal_inode;
     char epoch[STORE_EPOCH_LENGTH + 1];
     sqlite3_stmt *statements[N_STATEMENTS];
     struct where_subject subject; /* the row whose data conditions are being asked */

@@ -70,6 +70,7 @@ describe('publishing', { concurrency: 4 }, () => {
     const stories = {
         'on a full disk is a 507': ['write events.db-wal ENOSPC', 507, /disk is full/, /database or disk is full/],
         'on a disk that cannot write is a 500': ['write events.db-wal EIO', 500, /cannot be written/, /disk I\/O error/],
+        'on a read-only file system is a 500': ['write events.db EROFS', 500, /cannot be written/, /disk I\/O error/],
         'that cannot be synced is a 500': ['sync events.db-wal EIO', 500, /cannot be written/, /disk I\/O error/],
     };
     for (const [name, [rule, status, detail, log]] of Object.entries(stories)) {
@@ -182,26 +183,32 @@ describe('descriptors', () => {
 
 describe('a database that is not the one any more', { concurrency: 4 }, () => {
     /** Another database with n events, moved over the first as one does after restoring a backup. */
-    const replace = (world, n) => {
+    const replace = async (world, n, { mixed = false } = {}) => {
         const dir = mkdtempSync(join(world.dir, 'other-'));
         const other = new Database(dir);
         if (n > 0)
             other.fill('a', n);
         other.sql('PRAGMA wal_checkpoint(TRUNCATE)');
+        if (mixed) { // somebody forgets the WAL
+            renameSync(other.file, world.db.file);
+            await world.logged(/has been replaced, but beside it lies the -wal of the one before.*remove/);
+        }
         for (const suffix of ['-wal', '-shm'])
             rmSync(world.db.file + suffix, { force: true });
-        renameSync(other.file, world.db.file);
+        if (!mixed)
+            renameSync(other.file, world.db.file);
         world.db.epoch = other.epoch;
     };
 
     for (const workers of [1, 2]) {
         it(`replaced: clients come back by themselves and are told; ${workers} worker(s)`, async (t) => {
             const world = await open(t, { options: ['--workers', String(workers)],
-                prepare: (db) => db.fill('a', 100) });
+                prepare: (db) => db.fill('a', 99) });
+            world.db.publish(event('in the WAL'));
             const old = world.db.epoch;
             const source = world.source('?topic=a&since=earliest', ['freshet:reset']);
             await until('the old events', () => source.events.length === 100);
-            replace(world, 5);
+            await replace(world, 5, { mixed: workers === 2 });
             await world.logged(new RegExp(`has been replaced by another database \\(epoch ${world.db.epoch} ` +
                 `instead of ${old}\\)`));
             await until('a reset', () => source.seen('freshet:reset').length > 0);
@@ -233,7 +240,7 @@ describe('a database that is not the one any more', { concurrency: 4 }, () => {
         assert.match(tool1.stderr, /no such file; make it with: freshet init/);
         // A file that is only being made is not taken for a database.
         writeFileSync(world.db.file, '');
-        await world.logged(/has been replaced by what cannot be opened: .*empty.*trying again/);
+        await world.logged(/(has been replaced by what cannot be opened: .*empty.*trying again|beside it lies the -wal)/);
         renameSync(`${world.db.file}.aside`, world.db.file);
         await world.logged(/is in its place again/);
         await accepted(world, 'two');
@@ -251,7 +258,7 @@ describe('a database that is not the one any more', { concurrency: 4 }, () => {
         const ingest = new Process(program('freshet-ingest'), args, { log: join(world.dir, 'ingest.log') });
         t.after(() => ingest.stop());
         await until('one event', () => world.count() === 1);
-        replace(world, 0);
+        await replace(world, 0);
         appendFileSync(input, '{"topic":"a","data":"two"}\n');
         const how = await ingest.exited;
         assert.equal(how.code, 1);
@@ -279,6 +286,27 @@ describe('the WAL', { concurrency: 2 }, () => {
         await until('all events', () => source.events.length === written);
         assert.deepEqual(source.events.map((e) => e.data), Array.from({ length: written }, (_, i) => String(i + 1)));
         assert.equal(source.seen('freshet:reset').length, 0);
+    });
+
+    // What SQLite itself does not notice: readers and writers would each have a log of their own.
+    it('deleted: said, and the database is opened anew, so that all see the same again', async (t) => {
+        const world = await open(t, { prepare: (db) => db.fill('a', 3) });
+        const source = world.source('?topic=a&since=earliest', ['freshet:reset']);
+        await until('what is there', () => source.events.length === 3);
+        world.db.sql('PRAGMA wal_checkpoint(TRUNCATE)');
+        await accepted(world, 'only in the WAL');
+        await until('it', () => source.events.length === 4);
+        for (const suffix of ['-wal', '-shm'])
+            unlinkSync(world.db.file + suffix);
+        await world.logged(/events\.db-wal: has been deleted or replaced.*may be lost.*freshet check/);
+        await until('a reset', () => source.seen('freshet:reset').length > 0);
+        assert.equal(JSON.parse(source.seen('freshet:reset')[0].data).reason, 'future');
+        world.db.publish(event('from outside'));
+        await until('what others write', () => source.events.at(-1).data === 'from outside');
+        await until('a place for it', async () => (await post(world.url(), event('from inside'))).status === 201);
+        await until('what it writes', () => source.events.at(-1).data === 'from inside');
+        assert.equal(world.db.sql('PRAGMA integrity_check').trim(), 'ok');
+        assert.equal(world.db.sql("SELECT group_concat(data) FROM events").trim(), '1,2,3,from outside,from inside');
     });
 });
 

@@ -516,7 +516,7 @@ expect_place(struct world *w, enum store_place place)
 {
     assert_int_equal(store_place(w->store), place);
     if (place == STORE_IN_PLACE) {
-        must(w, append(w, 1, NULL));
+        must(w, append(w, 1, NULL)); /* and the WAL is not empty */
     } else {
         assert_int_equal(append(w, 1, NULL), ERR_MISSING);
         assert_non_null(strstr(w->eb.text, "start again"));
@@ -527,20 +527,69 @@ static void
 writing_into_a_file_that_nobody_can_find_is_refused(void **state)
 {
     struct world *w = *state;
-    char aside[120];
+    char aside[120], other[120], wal[120];
     bool existed;
 
     snprintf(aside, sizeof aside, "%s.aside", w->path);
+    snprintf(other, sizeof other, "%s.other", w->path);
+    snprintf(wal, sizeof wal, "%s-wal", w->path);
     expect_place(w, STORE_IN_PLACE);
     assert_int_equal(rename(w->path, aside), 0);
     expect_place(w, STORE_GONE);
-    must(w, store_create(w->path, &existed, &w->eb));
-    assert_false(existed);
-    expect_place(w, STORE_REPLACED);
     assert_int_equal(rename(aside, w->path), 0);
     expect_place(w, STORE_IN_PLACE);
+    must(w, store_create(other, &existed, &w->eb));
+    assert_int_equal(rename(other, w->path), 0);
+    expect_place(w, STORE_MIXED);
+    assert_int_equal(unlink(wal), 0);
+    expect_place(w, STORE_REPLACED);
     assert_int_equal(unlink(w->path), 0);
     expect_place(w, STORE_GONE);
+}
+
+/* SQLite removes the WAL beside an empty file: that of a database which was moved away a moment
+ * ago, and is about to be put back. */
+static void
+an_empty_file_is_not_opened(void **state)
+{
+    struct world *w = *state;
+    char aside[120];
+    struct store *other;
+    FILE *empty;
+
+    snprintf(aside, sizeof aside, "%s.aside", w->path);
+    assert_int_equal(rename(w->path, aside), 0);
+    empty = fopen(w->path, "w");
+    assert_non_null(empty);
+    fclose(empty);
+    assert_int_equal(store_open(&other, w->path, STORE_READ, STORE_SYNC_FULL, &w->eb), ERR_MISSING);
+    assert_non_null(strstr(w->eb.text, "empty; make it with"));
+    assert_int_equal(rename(aside, w->path), 0);
+    expect_place(w, STORE_IN_PLACE);
+}
+
+/* Somebody has tidied up: whoever comes now begins another WAL, and neither side sees the other. */
+static void
+a_wal_that_was_deleted_is_noticed(void **state)
+{
+    struct world *w = *state;
+    struct store *old = w->store;
+    char name[120], found[200];
+
+    expect_place(w, STORE_IN_PLACE);
+    snprintf(name, sizeof name, "%s-shm", w->path);
+    assert_int_equal(unlink(name), 0);
+    snprintf(name, sizeof name, "%s-wal", w->path);
+    assert_int_equal(unlink(name), 0);
+    expect_place(w, STORE_WAL_LOST);
+    open_store(w);
+    expect_place(w, STORE_IN_PLACE); /* one event more */
+    look(w, name, sizeof name);
+    assert_int_equal(store_place(old), STORE_WAL_LOST);
+    store_close(old); /* takes nothing of the others along */
+    look(w, found, sizeof found);
+    assert_string_equal(found, name);
+    expect_place(w, STORE_IN_PLACE);
 }
 
 /* SQLite follows the link once, when it opens. */
@@ -575,6 +624,8 @@ main(void)
         TEST(the_disk_may_break_at_every_call),
         TEST(the_disk_may_be_full_at_every_write),
         TEST(writing_into_a_file_that_nobody_can_find_is_refused),
+        TEST(an_empty_file_is_not_opened),
+        TEST(a_wal_that_was_deleted_is_noticed),
         TEST(a_link_that_leads_elsewhere_is_noticed),
     };
 
