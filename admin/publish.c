@@ -111,7 +111,9 @@ add(struct batch *b, struct text s, struct errbuf *eb)
     *e = (struct event){.data = s};
     b->n++;
     if (settings->json) {
-        err = event_json_parse(s, &b->trees[b->n - 1], eb);
+        size_t room = SIZE_MAX; /* it is the user's own memory */
+
+        err = event_json_parse(s, &room, &b->trees[b->n - 1], eb);
         if (err == ERR_OK)
             err = event_json_read(b->trees[b->n - 1], e, eb);
     }

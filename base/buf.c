@@ -137,6 +137,20 @@ buf_json(struct buf *b, struct text s)
 }
 
 void
+buf_percent(struct buf *b, struct text s, const char *plain)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+
+        if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+            (c != '\0' && strchr(plain, c)))
+            buf_byte(b, (char)c);
+        else
+            buf_format(b, "%%%02X", c);
+    }
+}
+
+void
 buf_format(struct buf *b, const char *format, ...)
 {
     va_list args;

@@ -35,6 +35,8 @@ void buf_byte(struct buf *b, char c);
 void buf_int(struct buf *b, long long value);
 /* s as a JSON string with its quotes (RFC 8259, section 7); s must be UTF-8. */
 void buf_json(struct buf *b, struct text s);
+/* s with every byte but letters, digits and those of `plain` as %XX (RFC 3986, section 2.1). */
+void buf_percent(struct buf *b, struct text s, const char *plain);
 void buf_format(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Room for n more bytes, to be written by the caller; NULL after a failure. The bytes count only
  * after buf_commit(). */

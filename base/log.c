@@ -6,6 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/text.h"
+
 enum { LINE_MAX_BYTES = 2000 };
 
 static const char *program = "freshet";
@@ -22,6 +24,43 @@ void
 log_set_level(enum log_level level)
 {
     atomic_store(&level_max, (int)level);
+}
+
+/* How many bytes of a well-formed character begin here; 0 for none, and for those that begin a line
+ * or turn the text around in a terminal or a viewer: C1 controls, U+2028, U+2029, bidi controls. */
+static size_t
+printable(const char *s, size_t n)
+{
+    unsigned char c = (unsigned char)*s;
+
+    if (c < 0x80)
+        return c >= 0x20 && c != 0x7f;
+    if (c == 0xc2 && n > 1 && (unsigned char)s[1] < 0xa0)
+        return 0;
+    if (n > 2 && memcmp(s, "\xe2\x80", 2) == 0 && (unsigned char)s[2] >= 0xa8 &&
+        (unsigned char)s[2] <= 0xae)
+        return 0;
+    if (n > 2 && memcmp(s, "\xe2\x81", 2) == 0 && (unsigned char)s[2] >= 0xa6 &&
+        (unsigned char)s[2] <= 0xa9)
+        return 0;
+    for (size_t length = 2; length <= 4 && length <= n; length++)
+        if (text_is_utf8((struct text){s, length}))
+            return length;
+    return 0;
+}
+
+static void
+make_harmless(char *s, size_t n)
+{
+    while (n > 0) {
+        size_t length = printable(s, n);
+
+        if (length == 0)
+            *s = '?';
+        length += length == 0;
+        s += length;
+        n -= length;
+    }
 }
 
 void
@@ -47,9 +86,7 @@ log_line(enum log_level level, const char *format, ...)
     if (more < 0)
         more = 0;
     more = more < (int)(sizeof line - n - 1) ? more : (int)(sizeof line - n - 2);
-    for (size_t i = n; i < n + (size_t)more; i++)
-        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-            line[i] = '?';
+    make_harmless(line + n, (size_t)more);
     n += (size_t)more;
     line[n++] = '\n';
     if (write(STDERR_FILENO, line, n) < 0)

@@ -15,6 +15,7 @@
 #include "fcgi/history.h"
 #include "fcgi/query.h"
 #include "fcgi/request.h"
+#include "stream/event_json.h"
 #include "stream/sse.h"
 
 static const char stream_head[] = "Status: 200 OK\r\n"
@@ -59,7 +60,7 @@ answer_problem(struct conn *c, int status, const char *title, const char *header
     buf_init(&json, 4096);
     buf_format(&json, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"detail\":", title,
                status);
-    buf_json(&json, text_of(detail));
+    event_json_text(&json, text_of(detail)); /* which may be cut in mid-character */
     buf_string(&json, "}\n");
     buf_init(&b, 8192);
     buf_format(&b,
@@ -396,13 +397,27 @@ serve(struct conn *c, const struct request *r, struct access *a)
         head(c);
 }
 
+/* It is one word of a log line, whatever it holds; two that differ stay so. */
+static char *
+name_for_log(struct text remote)
+{
+    struct buf b;
+    char *name;
+
+    buf_init(&b, SIZE_MAX / 4);
+    buf_percent(&b, remote, "-._~!$()*+,;:@/[]");
+    name = buf_take(&b);
+    buf_finish(&b);
+    return name;
+}
+
 void
 answer(struct conn *c, const struct request *r)
 {
     struct text remote = r->address.n ? r->address : r->remote;
     struct access a;
 
-    c->remote = remote.n ? mem_copy(remote) : NULL;
+    c->remote = remote.n ? name_for_log(remote) : NULL;
     if (!add_headers(c, r)) {
         conn_drop(c, REASON_NO_MEMORY);
     } else if (text_equal(r->method, TEXT_LIT("OPTIONS"))) {

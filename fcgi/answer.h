@@ -28,9 +28,12 @@ bool answer_query(struct conn *c, const struct request *r, enum query_kind kind,
 /* Whether this address may have one stream more; if so, the connection counts. */
 bool answer_admit(struct conn *c);
 
-/* publish.c: POST, whose body is then read; it has been read; it has been written. */
+/* publish.c: POST, whose body is then read: more of it has come; it is whole; it has been written.
+ * What will not be written is forgotten (NULL is allowed). */
 void publish(struct conn *c, const struct request *r, struct access *access);
+void publish_body_grows(struct conn *c);
 void publish_body_read(struct conn *c);
 void publish_written(struct server *s, struct writer_job *job);
+void publish_forget(struct server *s, struct writer_job *job);
 
 #endif

@@ -6,7 +6,7 @@
 #include "fcgi/form.h"
 #include "stream/event_json.h"
 
-enum { TREES_FIRST = 16 };
+enum { TREES_FIRST = 16, TREES_MAX_BYTES = 128 * 1024 * 1024 };
 
 static struct event *
 new_event(struct body *b)
@@ -46,7 +46,7 @@ parse_tree(struct body *b, struct text s, struct json_object **tree, struct errb
         b->trees = trees;
         b->trees_capacity = capacity;
     }
-    err = event_json_parse(s, tree, eb);
+    err = event_json_parse(s, &b->tree_room, tree, eb);
     if (err == ERR_OK)
         b->trees[b->n_trees++] = *tree;
     return err;
@@ -146,7 +146,7 @@ body_parse(struct body *b, enum writer_format format, struct text bytes, struct 
 {
     enum err err = ERR_OK;
 
-    *b = (struct body){0};
+    *b = (struct body){.tree_room = TREES_MAX_BYTES};
     switch (format) {
     case WRITER_JSON:
         err = parse_json(b, bytes, eb);

@@ -14,11 +14,12 @@ struct body {
     size_t n, capacity;
     struct json_object **trees; /* one per JSON text, which the events point into */
     size_t n_trees, trees_capacity;
-    char *form[4]; /* the decoded fields of a form */
+    size_t tree_room; /* bytes that further trees may take */
+    char *form[4];    /* the decoded fields of a form */
 };
 
-/* ERR_INVALID says which event or line and why; ERR_NOMEM. An empty body is ERR_INVALID. Must be
- * finished in any case. */
+/* ERR_INVALID says which event or line and why; ERR_FULL: it would take too much memory; ERR_NOMEM.
+ * An empty body is ERR_INVALID. Must be finished in any case. */
 enum err body_parse(struct body *b, enum writer_format format, struct text bytes,
                     struct errbuf *eb);
 void body_finish(struct body *b);

@@ -134,7 +134,7 @@ got_body(struct conn *c, struct text *bytes)
     switch (record_read(&c->reader, bytes, c->state == CONN_BODY ? &c->upload->body : NULL)) {
     case RECORD_MORE:
         if (c->state == CONN_BODY)
-            server_list(c->server, c, &c->server->requests);
+            publish_body_grows(c);
         break;
     case RECORD_END:
         body_ended(c);
@@ -158,7 +158,7 @@ got_request(struct conn *c, struct text bytes)
         refuse(c, eb.text);
         return;
     }
-    c->out.request_id = r.id;
+    c->out.request_id = c->reader.request_id = r.id;
     answer(c, &r);
     request_finish(&r);
 }
@@ -532,7 +532,7 @@ leave(struct conn *c, enum conn_reason reason)
     if (c->upload && c->state == CONN_PUBLISH)
         c->upload->owner = NULL; /* it is written all the same */
     else
-        writer_job_destroy(c->upload);
+        publish_forget(s, c->upload);
     c->upload = NULL;
     deadlines_remove(&s->expiring, &c->expiry);
     if (c->address)

@@ -9,6 +9,12 @@
 #include "fcgi/request.h"
 #include "fcgi/server.h"
 
+enum {
+    PATH_MAX_BYTES =
+        1024, /* a longer one gets no Location: web servers bound the head of a response */
+    BODY_STEP = 16 * 1024, /* so much of a body must come within each --request-timeout */
+};
+
 static bool
 has_type(struct text content_type, const char *type)
 {
@@ -93,8 +99,9 @@ publish(struct conn *c, const struct request *r, struct access *access)
         answer_problem(c, 415, "Unsupported Media Type", "",
                        "Content-Type must be application/json, application/x-ndjson or "
                        "application/x-www-form-urlencoded");
-    } else if (r->content_length.n > 0 &&
-               (!text_to_int64(r->content_length, &length) || length > s->settings->body_max)) {
+    } else if (r->content_length.n > 0 && !text_to_int64(r->content_length, &length)) {
+        answer_problem(c, 400, "Bad Request", "", "Content-Length is not a number");
+    } else if (length > s->settings->body_max) {
         answer_too_large(c);
     } else if (over_rate(c)) {
         answer_problem(c, 429, "Too Many Requests", "Retry-After: 1\r\n",
@@ -108,12 +115,57 @@ publish(struct conn *c, const struct request *r, struct access *access)
             conn_drop(c, REASON_NO_MEMORY);
         } else {
             c->upload->format = format;
+            c->upload->announced = r->content_length.n > 0 ? length : -1;
             c->upload->may = access->write;
             grants_init(&access->write); /* moved */
-            c->path = mem_copy(r->path);
+            c->path = r->path.n <= PATH_MAX_BYTES ? mem_copy(r->path) : NULL;
             c->state = CONN_BODY;
         }
     }
+}
+
+static void
+answer_no_room(struct conn *c)
+{
+    answer_problem(c, 503, "Service Unavailable", "Retry-After: 1\r\n",
+                   "too many requests wait for being written");
+}
+
+/* False when it has been answered. */
+static bool
+body_may_grow(struct conn *c)
+{
+    struct server *s = c->server;
+    struct writer_job *job = c->upload;
+
+    s->upload_memory += job->body.capacity - job->memory;
+    job->memory = job->body.capacity;
+    if (buf_failed(&job->body))
+        answer_too_large(c);
+    else if (s->upload_memory > (uint64_t)s->settings->publish_bytes)
+        answer_no_room(c);
+    else
+        return true;
+    return false;
+}
+
+void
+publish_body_grows(struct conn *c)
+{
+    struct writer_job *job = c->upload;
+
+    if (!body_may_grow(c) || job->body.length - job->timed < BODY_STEP)
+        return;
+    job->timed = job->body.length;
+    server_list(c->server, c, &c->server->requests);
+}
+
+void
+publish_forget(struct server *s, struct writer_job *job)
+{
+    if (job)
+        s->upload_memory -= job->memory;
+    writer_job_destroy(job);
 }
 
 void
@@ -121,13 +173,19 @@ publish_body_read(struct conn *c)
 {
     struct server *s = c->server;
 
+    if (!body_may_grow(c))
+        return;
+    if (c->upload->announced >= 0 && (uint64_t)c->upload->announced != c->upload->body.length) {
+        answer_problem(c, 400, "Bad Request", "",
+                       "the body is not as long as Content-Length says; nothing was written");
+        return;
+    }
     c->upload->owner = c;
     c->state = CONN_PUBLISH;
     server_list(s, c, &s->publishing);
     if (writer_submit(s->writer, c->upload))
         return;
-    answer_problem(c, 503, "Service Unavailable", "Retry-After: 1\r\n",
-                   "too many requests wait for being written");
+    answer_no_room(c);
 }
 
 static void
@@ -144,8 +202,11 @@ accepted(struct conn *c, const struct writer_job *job)
     buf_init(&b, SIZE_MAX / 4);
     buf_format(&b, "Status: %s\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n",
                job->all_repeated ? "200 OK" : "201 Created");
-    if (job->n == 1 && c->path)
-        buf_format(&b, "Location: %s/%lld-%s\r\n", c->path, (long long)job->ids[0], epoch);
+    if (job->n == 1 && c->path) {
+        buf_string(&b, "Location: ");
+        buf_percent(&b, text_of(c->path), "-._~!$&'()*+,;=:@/");
+        buf_format(&b, "/%lld-%s\r\n", (long long)job->ids[0], epoch);
+    }
     buf_format(&b, "Content-Length: %zu\r\n\r\n", json.length);
     buf_text(&b, buf_view(&json));
     b.failed = b.failed || buf_failed(&json);
@@ -206,5 +267,5 @@ publish_written(struct server *s, struct writer_job *job)
         c->upload = NULL;
         respond(c, job);
     }
-    writer_job_destroy(job);
+    publish_forget(s, job);
 }

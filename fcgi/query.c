@@ -9,6 +9,9 @@
 
 enum { LAST_MAX = 1000000 };
 
+/* What stands in a query as it is, '%' included, since it is encoded already. */
+#define QUERY_PLAIN "-._~!$&'()*+,;=:@/?%"
+
 /* The state of one parse: what was seen so far. Texts are decoded, owned. */
 struct parse {
     const struct query_limits *limits;
@@ -368,22 +371,15 @@ query_link(struct buf *out, struct text query_string, const char *name, struct t
     while (form_next(&query_string, &other, &raw)) {
         if (is_start(other))
             continue;
-        buf_text(out, other);
+        /* Nothing of it may end the reference or the header that it stands in. */
+        buf_percent(out, other, QUERY_PLAIN);
         buf_byte(out, '=');
-        buf_text(out, raw);
+        buf_percent(out, raw, QUERY_PLAIN);
         buf_byte(out, '&');
     }
     buf_string(out, name);
     buf_byte(out, '=');
-    for (size_t i = 0; i < value.n; i++) {
-        unsigned char c = (unsigned char)value.p[i];
-
-        if ((c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-            c == '-' || c == '/')
-            buf_byte(out, (char)c);
-        else
-            buf_format(out, "%%%02X", c);
-    }
+    buf_percent(out, value, "-/");
 }
 
 struct text

@@ -79,6 +79,8 @@ record_look(struct text bytes, size_t *n)
             return RECORD_GARBAGE;
         if (at == 0 ? type != FCGI_BEGIN_REQUEST || content != 8 : type != FCGI_PARAMS)
             return RECORD_GARBAGE;
+        if (at == 0 && bytes.n >= RECORD_HEAD + 2 && (p[8] << 8 | p[9]) != FCGI_RESPONDER)
+            return RECORD_GARBAGE;
         request_id = id;
         if (bytes.n - at < RECORD_HEAD + content + p[at + 6])
             return RECORD_PARTLY;
@@ -111,11 +113,11 @@ begin_record(struct record_reader *r)
 {
     r->content_n = (uint16_t)(r->head[4] << 8 | r->head[5]);
     r->padding_n = r->head[6];
-    if (r->head[0] != FCGI_VERSION_1)
+    if (r->head[0] != FCGI_VERSION_1 || (r->head[2] << 8 | r->head[3]) != r->request_id)
         return RECORD_INVALID;
     if (r->head[1] == FCGI_ABORT_REQUEST)
         return RECORD_ABORT;
-    return r->ended ? RECORD_INVALID : RECORD_MORE;
+    return r->ended || r->head[1] != FCGI_STDIN ? RECORD_INVALID : RECORD_MORE;
 }
 
 /* A record is complete, its padding included. */

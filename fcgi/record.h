@@ -44,6 +44,7 @@ struct record_reader {
     uint8_t padding_n;  /* bytes still to come, like: */
     uint16_t content_n; /* when head_n == RECORD_HEAD */
     bool ended;         /* the body has ended: nothing but an abort may follow */
+    uint16_t request_id;
 };
 
 enum record_read {
@@ -53,9 +54,9 @@ enum record_read {
     RECORD_INVALID, /* not FastCGI */
 };
 
-/* A zeroed struct is the beginning. What is read is taken off *bytes: all of it but for END.
- * Appends the body's bytes to body, which may be NULL to drop them. A body that does not fit makes
- * the buffer fail; reading goes on. */
+/* Zeroed but for request_id, it is the beginning; records of other requests are RECORD_INVALID.
+ * What is read is taken off *bytes: all of it but for END. Appends the body's bytes to body, which
+ * may be NULL to drop them. A body that does not fit makes the buffer fail; reading goes on. */
 enum record_read record_read(struct record_reader *r, struct text *bytes, struct buf *body);
 
 #endif

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -24,6 +25,8 @@
 enum {
     ACCEPT_MAX = 256,      /* connections per turn and socket */
     ACCEPT_PAUSE_MS = 100, /* after running out of descriptors */
+    PAUSE_LOG_MS = 10000,  /* it is told so often while it lasts */
+    RESERVED = 48,         /* descriptors for all but connections: SQLite, settings and keys */
     FIRST_PAGE_ROWS = 64,  /* a page of 2,048 takes a millisecond; a screen is filled by less */
     PAGES_IN_FLIGHT = 8,   /* bounds the memory of pages that are not in the cache yet */
     LINGER_MS = 2000,      /* for the peer to close after the response */
@@ -47,8 +50,11 @@ static void
 pause_accepting(struct server *s)
 {
     s->counters.accept_pauses++;
-    log_line(LOG_WARN, "accepting pauses for %d ms: %s; %llu connections are open", ACCEPT_PAUSE_MS,
-             strerror(errno), (unsigned long long)s->n_conns);
+    if (s->now_ms >= s->pause_log_ms) {
+        s->pause_log_ms = s->now_ms + PAUSE_LOG_MS;
+        log_line(LOG_WARN, "accepting pauses for %d ms at a time: %s; %llu connections are open",
+                 ACCEPT_PAUSE_MS, strerror(errno), (unsigned long long)s->n_conns);
+    }
     loop_pause_listening(s, ACCEPT_PAUSE_MS);
 }
 
@@ -67,9 +73,12 @@ static void
 accept_from(struct server *s, int listener)
 {
     for (int i = 0; i < ACCEPT_MAX; i++) {
-        int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         struct conn *c;
+        int fd = -1;
 
+        errno = EMFILE;
+        if (s->n_conns < s->conns_max)
+            fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
             if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
                 pause_accepting(s);
@@ -83,6 +92,17 @@ accept_from(struct server *s, int listener)
         conn_read(c);
         conn_watch(c);
     }
+}
+
+/* Connections do not take the last descriptors. */
+static uint64_t
+max_connections(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+        return UINT64_MAX;
+    return limit.rlim_cur > 2 * RESERVED ? limit.rlim_cur - RESERVED : limit.rlim_cur / 2;
 }
 
 static void
@@ -458,6 +478,7 @@ start_reading(struct server *s, struct store *store, struct errbuf *eb)
         hub_init(&s->hub, (uint64_t)set->window_bytes, (uint64_t)set->window_events,
                  (size_t)set->page_cache, position) != ERR_OK)
         err = err_set(eb, ERR_NOMEM, "out of memory for --window-bytes and --window-events");
+    s->hub.feed_memory.max = (size_t)set->feed_bytes;
     if (err != ERR_OK) {
         store_close(store);
         return err;
@@ -540,6 +561,7 @@ run(struct server *s, struct settings *settings, struct store *store, struct sto
     s->settings = settings;
     s->single = single;
     s->now_ms = clock_mono_ms();
+    s->conns_max = max_connections();
     init_lists(s);
     err = read_token_key(s, eb);
     if (err == ERR_OK)

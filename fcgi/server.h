@@ -56,10 +56,12 @@ struct server {
     TAILQ_HEAD(history_queue, history_job) history; /* reads that have not begun */
     unsigned history_in_flight;
     uint64_t history_unsent; /* bytes of responses that wait for their clients */
+    uint64_t upload_memory;  /* bodies of POSTs that have not been written yet */
 
     struct conn_list requests, quiet, blocked, publishing, asking, waiting, ending, idle, dead;
     struct conn_queue readable, ready;
-    uint64_t n_conns, n_streams;
+    uint64_t n_conns, n_streams, conns_max;
+    int64_t pause_log_ms; /* not before is a pause of accepting told again */
 
     struct jws_key token_key; /* without bytes: tokens are not used */
     struct deadlines expiring;

@@ -33,6 +33,8 @@ settings_check(const struct settings *s, struct errbuf *eb)
         return err_set(eb, ERR_INVALID, "--retry-min is above --retry-max");
     if (s->record_bytes > s->turn_bytes)
         return err_set(eb, ERR_INVALID, "--record-bytes is above --turn-bytes");
+    if (s->body_max > s->publish_bytes)
+        return err_set(eb, ERR_INVALID, "--body-bytes is above --publish-bytes");
     if (!s->token_key && (s->token_cookie || s->token_audience || s->token_issuer))
         return err_set(eb, ERR_INVALID,
                        "--token-cookie, --token-audience and --token-issuer need --token-key");
@@ -41,9 +43,13 @@ settings_check(const struct settings *s, struct errbuf *eb)
 
 /* What was handed to a thread, an allocation or a socket at the start. */
 static const char *const fixed[] = {
-    "db",          "listen",        "socket-mode", "workers",      "request-bytes",   "publish",
-    "event-bytes", "publish-queue", "poll",        "window-bytes", "window-events",   "page-bytes",
-    "page-rows",   "scan-rows",     "page-cache",  "token-key",    "token-algorithm", "sandbox",
+    "db",           "listen",        "socket-mode",
+    "workers",      "request-bytes", "publish",
+    "event-bytes",  "publish-queue", "poll",
+    "window-bytes", "window-events", "page-bytes",
+    "page-rows",    "scan-rows",     "page-cache",
+    "feed-bytes",   "token-key",     "token-algorithm",
+    "sandbox",
 };
 
 static bool

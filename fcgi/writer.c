@@ -163,6 +163,10 @@ write_job(struct writer *w, struct writer_job *job)
     enum err err = ERR_OK;
 
     job->err = body_parse(&body, job->format, buf_view(&job->body), &job->why);
+    if (job->err == ERR_FULL) { /* not the disk */
+        job->too_large = true;
+        job->err = ERR_INVALID;
+    }
     if (job->err == ERR_OK)
         job->err = check_all(w, job, body.events, body.n);
     if (job->err == ERR_OK) {

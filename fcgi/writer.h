@@ -33,7 +33,10 @@ struct writer_job {
     char *topic;       /* for events that name none; may be NULL */
     char *key;         /* Idempotency-Key: of one event as it is, of several with "/1", "/2" … */
     struct grants may; /* the topics that may be written; owned */
-    void *owner;       /* not looked at */
+    void *owner;       /* these four are not looked at */
+    size_t memory;     /* of the body, as counted */
+    size_t timed;      /* of the body, when its time began anew */
+    int64_t announced; /* bytes of the body as CONTENT_LENGTH says, -1 when it does not */
     /* out */
     enum err err; /* ERR_INVALID, ERR_DENIED, ERR_EXISTS (a key is another topic's): the request's
                    * fault, `why` is for the client */

@@ -52,7 +52,7 @@ event_json_data(struct json_object *value)
 }
 
 enum err
-event_json_parse(struct text s, struct json_object **tree, struct errbuf *eb)
+event_json_parse(struct text s, size_t *room, struct json_object **tree, struct errbuf *eb)
 {
     struct json_tokener *tokener;
     struct json_facts facts;
@@ -69,6 +69,9 @@ event_json_parse(struct text s, struct json_object **tree, struct errbuf *eb)
     if (facts.wide)
         return err_set(eb, ERR_INVALID,
                        "an integer of more than 18 digits would be changed; send it as a string");
+    if (facts.tree_bytes > *room)
+        return err_set(eb, ERR_FULL, "too many values for one request; send them in several");
+    *room -= facts.tree_bytes;
     tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
     if (!tokener)
         return err_set(eb, ERR_NOMEM, "out of memory");

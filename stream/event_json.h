@@ -17,8 +17,10 @@ void event_json_write(struct buf *out, const struct event *e, const char *epoch)
 void event_json_text(struct buf *out, struct text s);
 
 /* Checks and parses one JSON text, an object or an array; the caller puts the tree. ERR_INVALID
- * also for an integer that json-c would change. */
-enum err event_json_parse(struct text s, struct json_object **tree, struct errbuf *eb);
+ * also for an integer that json-c would change. *room: the bytes that trees may still take, of
+ * which this one's are taken off; ERR_FULL when it does not fit. */
+enum err event_json_parse(struct text s, size_t *room, struct json_object **tree,
+                          struct errbuf *eb);
 
 /* Reads the members that are there; what is absent is TEXT_NONE in *e, and null counts as absent
  * for topic, type and key. Other members are ignored. The texts live as long as the object does and

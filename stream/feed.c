@@ -7,7 +7,7 @@
 enum { RING_FIRST = 16 };
 
 struct feed *
-feed_create(struct subscription *what, const struct window *window)
+feed_create(struct subscription *what, const struct window *window, struct feed_memory *memory)
 {
     struct feed *f = mem_zalloc(sizeof *f);
 
@@ -18,6 +18,7 @@ feed_create(struct subscription *what, const struct window *window)
     f->what = *what;
     *what = (struct subscription){0};
     f->window = window;
+    f->memory = memory;
     f->everything = subscription_is_everything(&f->what);
     f->floor_id = window->head_id;
     TAILQ_INIT(&f->live);
@@ -32,6 +33,7 @@ feed_destroy(struct feed *f)
 {
     assert(TAILQ_EMPTY(&f->pages) && TAILQ_EMPTY(&f->live) && TAILQ_EMPTY(&f->waiting));
     subscription_finish(&f->what);
+    f->memory->bytes -= f->capacity * sizeof *f->ring;
     mem_free(f->ring);
     mem_free(f);
 }
@@ -57,10 +59,14 @@ static bool
 grow(struct feed *f)
 {
     uint64_t capacity = f->capacity ? f->capacity * 2 : RING_FIRST;
+    size_t more = (capacity - f->capacity) * sizeof(struct feed_entry);
     struct feed_entry *ring;
 
     if (f->head - f->tail < f->capacity)
         return true;
+    if (f->capacity > 0 &&
+        (f->memory->bytes > f->memory->max || more > f->memory->max - f->memory->bytes))
+        return false;
     ring = mem_alloc(capacity * sizeof *ring);
     if (!ring)
         return false;
@@ -69,6 +75,18 @@ grow(struct feed *f)
     mem_free(f->ring);
     f->ring = ring;
     f->capacity = capacity;
+    f->memory->bytes += more;
+    return true;
+}
+
+/* Makes room in a full ring that could not grow; false when there is no ring. */
+static bool
+drop_half(struct feed *f)
+{
+    if (f->capacity == 0)
+        return false;
+    f->tail += f->capacity / 2;
+    f->floor_id = at(f, f->tail - 1)->id;
     return true;
 }
 
@@ -85,7 +103,8 @@ feed_append(struct feed *f, int64_t id, uint64_t seq)
     if (f->everything || id <= f->floor_id) /* the latter: it has just been given up on */
         return;
     trim(f);
-    if (seq >= f->window->head || !grow(f)) { /* not kept by the window, or no memory */
+    if (seq >= f->window->head ||
+        (!grow(f) && !drop_half(f))) { /* not kept by the window, or no memory */
         feed_restart(f, id);
         return;
     }

@@ -9,7 +9,9 @@
  * window. A position at or above the floor is LIVE, one below is BEHIND and goes on from pages.
  * Running out of memory raises the floor: nobody loses anything, the table is asked.
  *
- * Memory: 16 bytes per event of the window that matches, at most events_max of them. */
+ * Memory: 16 bytes per event of the window that matches, at most events_max of them. All feeds
+ * together take no more than struct feed_memory allows, but for a first small ring each: clients
+ * choose how many feeds there are. A ring that may not grow keeps its newer half. */
 #ifndef STREAM_FEED_H
 #define STREAM_FEED_H
 
@@ -25,6 +27,11 @@
 struct feed_entry {
     int64_t id;
     uint64_t seq;
+};
+
+/* What the rings of all feeds take, and may take. */
+struct feed_memory {
+    size_t bytes, max;
 };
 
 struct subscriber;
@@ -43,6 +50,7 @@ TAILQ_HEAD(page_request_list, page_request);
 struct feed {
     struct subscription what; /* owned, sealed */
     const struct window *window;
+    struct feed_memory *memory;
     bool everything; /* no ring: all of the window matches */
     struct feed_entry *ring;
     uint64_t capacity, head, tail; /* of the ring; capacity is a power of two or 0 */
@@ -58,7 +66,8 @@ struct feed {
 };
 
 /* Takes the subscription over (also when it fails). NULL = no memory. Refs start at 0. */
-struct feed *feed_create(struct subscription *what, const struct window *window);
+struct feed *feed_create(struct subscription *what, const struct window *window,
+                         struct feed_memory *memory);
 void feed_destroy(struct feed *f);
 
 /* An event that matches was appended to the window. */

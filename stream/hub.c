@@ -19,7 +19,7 @@ enum err
 hub_init(struct hub *h, uint64_t window_bytes, uint64_t window_events, size_t cache_max,
          int64_t start_id)
 {
-    *h = (struct hub){.cache_max = cache_max};
+    *h = (struct hub){.cache_max = cache_max, .feed_memory.max = SIZE_MAX};
     buf_init(&h->subject_data, SIZE_MAX / 2);
     TAILQ_INIT(&h->dirty);
     TAILQ_INIT(&h->requests);
@@ -157,7 +157,7 @@ hub_hold(struct hub *h, struct subscription *what)
         f->refs++;
         return f;
     }
-    f = feed_create(what, &h->window);
+    f = feed_create(what, &h->window, &h->feed_memory);
     if (!f)
         return NULL;
     if (!register_feed(h, f)) {

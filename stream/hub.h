@@ -35,6 +35,7 @@ struct hub {
     struct page_request_list requests; /* not taken yet, first come first served */
     struct page_list cache;            /* every page, the oldest first */
     size_t cache_bytes, cache_max;
+    struct feed_memory feed_memory; /* without bound until the owner sets one */
     uint64_t n_feeds;
 };
 

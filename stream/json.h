@@ -14,6 +14,8 @@ enum { JSON_DEPTH_MAX = 128 }; /* arrays and objects inside each other */
 struct json_facts {
     char first; /* the value's first byte: '{', '[', '"', a digit, '-', 't', 'f' or 'n' */
     bool wide;  /* has an integer of 19 digits or more, which json-c might change */
+    size_t
+        tree_bytes; /* about what json-c's tree of it takes: tiny values take much more than text */
 };
 
 /* ERR_INVALID with what was expected and at which byte (from 1). Does not check UTF-8. */

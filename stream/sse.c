@@ -37,6 +37,18 @@ data_lines(struct buf *out, struct text data)
     }
 }
 
+/* Up to the first line end: a row that evaded the schema's checks must not forge a field either. */
+static void
+type_line(struct buf *out, struct text type)
+{
+    size_t n = 0;
+
+    while (n < type.n && type.p[n] != '\n' && type.p[n] != '\r')
+        n++;
+    buf_append(out, "\nevent: ", 8);
+    buf_append(out, type.p, n);
+}
+
 void
 sse_event(struct buf *out, const struct event *e, const char *epoch)
 {
@@ -44,10 +56,8 @@ sse_event(struct buf *out, const struct event *e, const char *epoch)
     buf_int(out, e->id);
     buf_byte(out, '-');
     buf_string(out, epoch);
-    if (e->type.p) {
-        buf_append(out, "\nevent: ", 8);
-        buf_text(out, e->type);
-    }
+    if (e->type.p)
+        type_line(out, e->type);
     buf_byte(out, '\n');
     data_lines(out, e->data);
     buf_byte(out, '\n');

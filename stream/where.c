@@ -6,6 +6,9 @@
 #include "base/mem.h"
 #include "stream/json.h"
 
+/* What takes more is not looked into: one event must not take the memory of all. */
+enum { SUBJECT_TREE_MAX = 64 * 1024 * 1024 };
+
 static enum where_operator
 take_operator(struct text rest, size_t *length)
 {
@@ -118,6 +121,8 @@ parse(struct where_subject *s)
     s->parsed = true;
     if (json_check(s->data, &facts, NULL) != ERR_OK || (facts.first != '{' && facts.first != '['))
         return; /* only objects and arrays have members */
+    if (facts.tree_bytes > SUBJECT_TREE_MAX)
+        return;
     if (!s->tokener)
         s->tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
     if (!s->tokener)

@@ -95,10 +95,11 @@ struct client {
     struct wish wish;
     bool reset_now;
     int64_t start;
-    char resume[32]; /* what it would send as Last-Event-ID */
-    size_t checked;  /* rows before this index have been accounted for */
-    int64_t last;    /* nothing at or below may come any more */
-    int64_t told;    /* deletions up to here it knows of */
+    char resume[32];   /* what it would send as Last-Event-ID */
+    size_t checked;    /* rows before this index have been accounted for */
+    int64_t last;      /* nothing at or below may come any more */
+    int64_t told;      /* deletions up to here it knows of, */
+    int64_t told_here; /* and has heard of on this connection */
     /* of this connection */
     unsigned lives; /* freshet:live seen */
     uint64_t events;

@@ -64,8 +64,10 @@ got_reset(struct client *c, const char *block)
     int64_t told = table.by_hand ? table.pruned_through : oldest ? oldest - 1 : newest;
 
     REQUIRE(strstr(block, "\"reason\":\"pruned\""));
-    REQUIRE(newest <= table.next_id - 1 && told >= c->told && told <= table.pruned_through + 4);
-    c->told = told;
+    REQUIRE(newest <= table.next_id - 1 && told >= c->told_here &&
+            told <= table.pruned_through + 4);
+    c->told_here = told;
+    c->told = told > c->told ? told : c->told;
     if (!c->reset_now || newest < c->last)
         return;
     c->checked = table_after(newest);
@@ -203,6 +205,7 @@ client_connect(struct client *c, struct hub *hub, struct subscription *what, int
     c->text.length = 0;
     c->events = 0;
     c->first_id = c->last_id = 0;
+    c->told_here = 0; /* a page in the cache may know less than the client heard before */
     c->last = position;
     c->checked = table_after(position);
     outlet_init(&c->out, FD_FIRST + (int)(c - clients), REQUEST_ID, false);

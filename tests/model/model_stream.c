@@ -351,6 +351,8 @@ one_life(void)
     table_init();
     REQUIRE(hub_init(&hub, 128 + rnd(2000), 1 + rnd(64), rnd(2000),
                      rnd(2) ? 0 : table.next_id - 1) == ERR_OK);
+    if (rnd(2)) /* rings that may not grow drop what they know */
+        hub.feed_memory.max = rnd(2000);
     while (table.n < ROWS_MAX) {
         step();
         step_number++;

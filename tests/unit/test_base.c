@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/option.h"
 
@@ -41,6 +42,68 @@ json_strings_escape_what_the_format_demands(void **state)
     buf_json(&b, TEXT_LIT(""));
     assert_true(text_equal(buf_view(&b), TEXT_LIT("\"\"")));
     buf_finish(&b);
+}
+
+static void
+percent_encoding_leaves_nothing_that_means_something(void **state)
+{
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, 200);
+    buf_percent(&b, (struct text){"aZ09-/\0\r\n\"<>%\xc3\xa9", 15}, "-/");
+    assert_true(text_equal(buf_view(&b), TEXT_LIT("aZ09-/%00%0D%0A%22%3C%3E%25%C3%A9")));
+    buf_finish(&b);
+}
+
+/* Runs log_line() with standard error in a file; gives back what follows "test[PID] info: ". */
+static struct text
+logged(const char *text, char *room, size_t size)
+{
+    char path[] = "test_base.XXXXXX";
+    int file = mkstemp(path), before = dup(STDERR_FILENO);
+    const char *begin;
+    ssize_t n;
+
+    assert_true(file >= 0 && before >= 0);
+    unlink(path);
+    dup2(file, STDERR_FILENO);
+    log_line(LOG_INFO, "%s", text);
+    dup2(before, STDERR_FILENO);
+    n = pread(file, room, size - 1, 0);
+    close(file);
+    close(before);
+    assert_true(n > 0);
+    room[n] = '\0';
+    begin = strstr(room, "] info: ");
+    assert_non_null(begin);
+    return text_of(begin + 8);
+}
+
+static void
+a_log_line_is_one_line_whatever_it_holds(void **state)
+{
+    static const struct {
+        const char *text, *line;
+    } rows[] = {
+        {"caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80",
+         "caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80\n"},
+        {"a\nb\rc\x1b[2Jd\x7f", "a?b?c?[2Jd?\n"},
+        {"\xc2\x9b"
+         "31m\xc2\x85\xc2\xa0",
+         "??31m??\xc2\xa0\n"},
+        {"\xe2\x80\xa8\xe2\x80\xa9\xe2\x80\xaex\xe2\x81\xa6", "?????????x???\n"},
+        {"\xe2\x80\xa7\xe2\x80\xaf", "\xe2\x80\xa7\xe2\x80\xaf\n"},
+        {"\xff\xc0\x8a\xed\xa0\x80\xe2\x80", "????????\n"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char room[400];
+        struct text line = logged(rows[i].text, room, sizeof room);
+
+        assert_string_equal(line.p, rows[i].line);
+    }
 }
 
 static void
@@ -191,6 +254,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_buffer_that_reached_its_bound_stays_failed),
         cmocka_unit_test(json_strings_escape_what_the_format_demands),
+        cmocka_unit_test(percent_encoding_leaves_nothing_that_means_something),
+        cmocka_unit_test(a_log_line_is_one_line_whatever_it_holds),
         cmocka_unit_test(integers_are_written_in_full_range),
         cmocka_unit_test(utf8_is_checked_strictly),
         cmocka_unit_test(options_have_defaults_units_and_bounds),

@@ -60,7 +60,7 @@ a_body_in_pieces_of_any_size_is_put_together(void **state)
     (void)state;
     put_body(&stream);
     for (size_t piece = 1; piece <= stream.length; piece++) {
-        struct record_reader r = {0};
+        struct record_reader r = {.request_id = 1};
         struct buf body;
 
         buf_init(&body, STREAM_MAX);
@@ -79,7 +79,7 @@ a_body_in_pieces_of_any_size_is_put_together(void **state)
 static void
 a_body_that_nobody_wants_is_passed_over(void **state)
 {
-    struct record_reader r = {0};
+    struct record_reader r = {.request_id = 1};
     struct buf stream;
 
     (void)state;
@@ -90,7 +90,7 @@ a_body_that_nobody_wants_is_passed_over(void **state)
     assert_int_equal(read_piece(&r, buf_view(&stream), NULL), RECORD_ABORT);
     buf_clear(&stream);
     buf_string(&stream, "not FastCGI");
-    r = (struct record_reader){0};
+    r = (struct record_reader){.request_id = 1};
     assert_int_equal(read_piece(&r, buf_view(&stream), NULL), RECORD_INVALID);
     buf_finish(&stream);
 }
@@ -99,7 +99,7 @@ a_body_that_nobody_wants_is_passed_over(void **state)
 static void
 nothing_but_an_abort_follows_a_body(void **state)
 {
-    struct record_reader r = {0};
+    struct record_reader r = {.request_id = 1};
     struct buf stream;
     struct text rest;
 
@@ -118,7 +118,7 @@ nothing_but_an_abort_follows_a_body(void **state)
     buf_clear(&stream);
     put_record(&stream, STDIN, TEXT_LIT(""), 0);
     put_record(&stream, BEGIN, TEXT_LIT("\0\1\1\0\0\0\0\0"), 0);
-    r = (struct record_reader){0};
+    r = (struct record_reader){.request_id = 1};
     rest = buf_view(&stream);
     assert_int_equal(record_read(&r, &rest, NULL), RECORD_END);
     assert_int_equal(rest.n, stream.length - RECORD_HEAD); /* for who reads the next request */
@@ -127,9 +127,58 @@ nothing_but_an_abort_follows_a_body(void **state)
 }
 
 static void
+what_belongs_to_another_request_is_invalid(void **state)
+{
+    static const unsigned char records[][RECORD_HEAD] = {
+        {1, STDIN, 0, 2, 0, 0, 0, 0}, /* another request */
+        {1, STDIN, 1, 1, 0, 0, 0, 0}, {1, ABORT, 0, 2, 0, 0, 0, 0},
+        {1, 1, 0, 1, 0, 8, 0, 0}, /* FCGI_BEGIN_REQUEST */
+        {1, 4, 0, 1, 0, 0, 0, 0}, /* FCGI_PARAMS */
+        {1, 8, 0, 1, 0, 0, 0, 0}, /* FCGI_DATA */
+        {1, 9, 0, 0, 0, 0, 0, 0}, /* FCGI_GET_VALUES */
+        {2, STDIN, 0, 1, 0, 0, 0, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof records / sizeof *records; i++) {
+        struct record_reader r = {.request_id = 1};
+        struct buf body;
+
+        buf_init(&body, STREAM_MAX);
+        assert_int_equal(
+            read_piece(&r, (struct text){(const char *)records[i], RECORD_HEAD}, &body),
+            RECORD_INVALID);
+        buf_finish(&body);
+    }
+}
+
+static void
+values_that_take_too_much_memory_are_too_many(void **state)
+{
+    struct buf text;
+    struct body b;
+    struct errbuf eb;
+
+    (void)state;
+    buf_init(&text, 8 << 20);
+    buf_string(&text, "[");
+    for (int i = 0; i < 200000; i++)
+        buf_string(&text, "{},");
+    buf_string(&text, "{}]");
+    assert_int_equal(body_parse(&b, WRITER_JSON, buf_view(&text), &eb), ERR_FULL);
+    body_finish(&b);
+    buf_clear(&text);
+    for (int i = 0; i < 200000; i++)
+        buf_string(&text, "{}\n");
+    assert_int_equal(body_parse(&b, WRITER_NDJSON, buf_view(&text), &eb), ERR_FULL);
+    body_finish(&b);
+    buf_finish(&text);
+}
+
+static void
 a_body_that_is_too_long_is_read_to_its_end(void **state)
 {
-    struct record_reader r = {0};
+    struct record_reader r = {.request_id = 1};
     struct buf stream, body;
 
     (void)state;
@@ -306,6 +355,8 @@ main(void)
         cmocka_unit_test(a_body_in_pieces_of_any_size_is_put_together),
         cmocka_unit_test(a_body_that_nobody_wants_is_passed_over),
         cmocka_unit_test(nothing_but_an_abort_follows_a_body),
+        cmocka_unit_test(what_belongs_to_another_request_is_invalid),
+        cmocka_unit_test(values_that_take_too_much_memory_are_too_many),
         cmocka_unit_test(a_body_that_is_too_long_is_read_to_its_end),
         cmocka_unit_test(pairs_are_split_and_decoded),
         cmocka_unit_test(what_is_posted_becomes_events),

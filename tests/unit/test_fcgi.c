@@ -188,6 +188,9 @@ what_is_no_request_is_garbage(void **state)
     assert_int_equal(look(&b), RECORD_GARBAGE);
     put_record(&b, BEGIN, 1, TEXT_LIT("seven b"), 0);
     assert_int_equal(look(&b), RECORD_GARBAGE);
+    put_begin(&b, 1);
+    b.data[RECORD_HEAD + 1] = 2; /* the role of an authorizer */
+    assert_int_equal(look(&b), RECORD_GARBAGE);
     put_record(&b, PARAMS, 1, TEXT_LIT(""), 0); /* without a beginning */
     assert_int_equal(look(&b), RECORD_GARBAGE);
     put_record(&b, 9, 0, TEXT_LIT(""), 0); /* FCGI_GET_VALUES */

@@ -233,6 +233,35 @@ close_hub(void)
 
 /* ---- feed ---- */
 
+/* Two feeds of the same events, and memory for one ring of 32 entries beside a first one of 16. */
+static void
+rings_that_may_not_grow_keep_what_is_newer(void **state)
+{
+    struct client a, b;
+
+    (void)state;
+    open_hub(64 * 1024, 256, 0);
+    hub.feed_memory.max = 48 * sizeof(struct feed_entry);
+    assert_true(join(&a, wish("x", "y", NULL), 0));
+    assert_true(join(&b, wish("x", "z", NULL), 0));
+    for (int i = 0; i < 150; i++)
+        insert("x", NULL);
+    publish_new();
+    assert_int_equal(hub.feed_memory.bytes, hub.feed_memory.max);
+    assert_int_equal(a.sub.feed->capacity + b.sub.feed->capacity, 48);
+    assert_in_range(a.sub.feed->floor_id, 150 - 32, 150 - 8);
+    assert_in_range(b.sub.feed->floor_id, 150 - 32, 150 - 8);
+    a.sub.at.cursor = b.sub.at.cursor = 146;
+    catch_up(&a);
+    catch_up(&b);
+    assert_string_equal(a.ids, "147 148 149 150 live ");
+    assert_string_equal(b.ids, "147 148 149 150 live ");
+    leave(&a);
+    leave(&b);
+    assert_int_equal(hub.feed_memory.bytes, 0);
+    close_hub();
+}
+
 static void
 the_newest_n_are_found_in_memory_or_not_at_all(void **state)
 {
@@ -874,6 +903,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(rings_that_may_not_grow_keep_what_is_newer),
         cmocka_unit_test(the_newest_n_are_found_in_memory_or_not_at_all),
         cmocka_unit_test(a_feed_made_late_finds_what_the_window_holds),
         cmocka_unit_test(equal_subscriptions_share_one_feed),

@@ -123,6 +123,7 @@ what_can_change_while_running_does(void **state)
         {"--window-bytes=1M", "window-bytes"},
         {"--window-events=5", "window-events"},
         {"--page-cache=1M", "page-cache"},
+        {"--feed-bytes=1M", "feed-bytes"},
         /* the reader thread has these, and the pipe to libfcgi its size, from the start */
         {"--poll=1s", "poll"},
         {"--page-bytes=1M", "page-bytes"},

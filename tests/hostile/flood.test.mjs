@@ -1,0 +1,205 @@
+// Many connections that want nothing, say nothing or take nothing, while honest streams go on: these get
+// every event in time, and memory and descriptors stay within what freshet-fcgi(8) says.
+import assert from 'node:assert/strict';
+import { renameSync, writeFileSync } from 'node:fs';
+import { afterEach, describe, it } from 'node:test';
+import { tool } from '../e2e/kit/env.mjs';
+import { post as publish } from '../e2e/kit/post.mjs';
+import { makeToken } from '../e2e/kit/token.mjs';
+import { until } from '../e2e/kit/wait.mjs';
+import { World } from '../e2e/kit/world.mjs';
+import { Front, PARAMS, STDIN, begin, post, record, request } from './front.mjs';
+import { descriptors, residentKB } from './memory.mjs';
+
+const HONEST = 20;
+const LATE_MS = 3000; // generous: it is about streams that stand still, not about speed
+
+describe('a flood', () => {
+    let world;
+    const fronts = [];
+    afterEach(async () => {
+        for (const front of fronts.splice(0))
+            front.close();
+        await world?.close();
+        world = undefined;
+    });
+
+    const open = (n, make) => Promise.all(Array.from({ length: n }, async (_, i) => {
+        const front = await Front.connect(world.responder.socket);
+        fronts.push(front);
+        await make?.(front, i);
+        return front;
+    }));
+
+    /** Streams that check their events: data is the time at which it was published. */
+    async function honestStreams(query = '?topic=honest') {
+        const streams = await Promise.all(Array.from({ length: HONEST }, () => world.live(query)));
+        const shell = world.db.shell();
+        return {
+            /** Publishes n events, one after the other, and waits until each stream has all of them. */
+            async check(n) {
+                const had = streams[0].events.length;
+                const at = [];
+                for (let i = 0; i < n; i++) {
+                    await shell.publish('honest', String(had + i));
+                    at.push(performance.now());
+                }
+                let worst = 0;
+                for (const stream of streams) {
+                    const events = (await stream.take(had + n)).slice(had);
+                    assert.deepEqual(events.map(({ data }) => data), at.map((_, i) => String(had + i)));
+                    events.forEach((block, i) => { worst = Math.max(worst, block.at - at[i]); });
+                }
+                assert.ok(worst < LATE_MS, `an event came ${Math.round(worst)} ms late`);
+                return Math.round(worst);
+            },
+            end: () => shell.close(),
+        };
+    }
+
+    it('of 1,000 connections that say nothing or stop in the middle is not noticed, and ends', async (t) => {
+        world = await World.open({ options: ['--publish', '--request-timeout', '5s'], parameters: { FRESHET_PUBLISH: 'on' } });
+        const { pid } = world.responder;
+        const honest = await honestStreams();
+        const before = await honest.check(30);
+        const [memory, files] = [residentKB(pid), descriptors(pid)];
+        const whole = request('topic=a');
+        await open(1000, (front, i) => [
+            () => {},
+            () => front.send(begin(), record(PARAMS, 'x'.repeat(100), { length: 60_000 })),
+            () => front.send(whole.subarray(0, 1 + i % (whole.length - 9))),
+            () => front.send(post(1_000_000), record(STDIN, Buffer.alloc(10_000), { length: 60_000 })),
+        ][i % 4]());
+        assert.ok(descriptors(pid) > files + 500, `${descriptors(pid)} descriptors: the flood is not there`);
+        const during = await honest.check(30);
+        const grown = residentKB(pid) - memory;
+        assert.ok(grown < 64 * 1024, `${grown} KB for 1,000 connections`);
+        assert.equal((await publish(world.url(), { topic: 'other', data: 'x' })).status, 201);
+        await Promise.all(fronts.map((front) => front.end()));
+        await until('the descriptors to be given back', () => descriptors(pid) <= files + 4);
+        assert.equal(fronts.filter((front) => front.received.length > 0).length, 0);
+        await honest.check(30);
+        await honest.end();
+        t.diagnostic(`the latest of 30 events to ${HONEST} streams: ${before} ms before the flood, ${during} ms in it, ` +
+            `which took ${grown} KB`);
+    });
+
+    it('that takes all descriptors keeps nobody out for longer than --request-timeout', async () => {
+        const keys = ['a', 'b'].map((letter) => letter.repeat(32));
+        const tokens = keys.map((key) => makeToken(key, { exp: 4e9, freshet: { read: ['*'] } }));
+        let file;
+        world = await World.open({ options: ['--request-timeout', '2s'], prepare: (db) => { file = `${db.file}.key`; } });
+        writeFileSync(file, keys[0]);
+        await world.responder.close();
+        world.responder.command = [tool('prlimit'), '--nofile=200:200', ...world.responder.command, '--token-key', file];
+        await world.responder.start();
+        const { pid } = world.responder;
+        const parameters = (token) => ({ HTTP_AUTHORIZATION: `Bearer ${token}` });
+
+        const [honest] = await open(1, (front) => front.send(request('topic=honest', parameters(tokens[0]))));
+        await honest.until('the stream', () => honest.output.includes('freshet:live'));
+        await open(400);
+        await until('accepting to pause', () => /accepting pauses/.test(world.responder.output()));
+        assert.ok(descriptors(pid) <= 200);
+        world.db.publish({ topic: 'honest', data: 'in the flood' });
+        await honest.until('an event', () => honest.output.includes('in the flood'));
+
+        // What has to be opened can be opened: a new key, though all connections are taken.
+        writeFileSync(`${file}.new`, keys[1]);
+        renameSync(`${file}.new`, file);
+        world.responder.signal('SIGHUP');
+        await until('the key to be read', () => /token key read again/.test(world.responder.output()));
+
+        const [late] = await open(1, (front) => front.send(request('topic=honest&last=1', parameters(tokens[1]))));
+        await late.until('its turn', () => late.output.includes('in the flood'), 15_000);
+        const pauses = world.responder.output().match(/accepting pauses/g).length;
+        assert.ok(pauses <= 3, `${pauses} lines about it`);
+    });
+
+    it('of readers that never read takes no more than the window and a record each, and is ended', async () => {
+        world = await World.open({ options: ['--stall-timeout', '2s', '--window-bytes', '4M', '--page-cache', '4M'] });
+        const { pid } = world.responder;
+        const honest = await honestStreams();
+        await open(100, async (front) => {
+            await front.send(request('topic=*'));
+            await front.until('the stream', () => front.status === 200);
+            front.socket.pause();
+        });
+        const memory = residentKB(pid);
+        for (let i = 0; i < 20; i++)
+            world.db.sql(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)
+                INSERT INTO events(topic, data) SELECT 'big', hex(zeroblob(1000)) FROM n`);
+        await honest.check(20);
+        const grown = residentKB(pid) - memory;
+        assert.ok(grown < 64 * 1024, `${grown} KB for 40 MB to 100 readers that read nothing`);
+        await until('the end of all of them', () => world.responder.output().match(/reason=stalled/g)?.length === 100);
+        await honest.check(5);
+        await honest.end();
+    });
+
+    it('of clients that close their half of the connection is forgotten', async () => {
+        world = await World.open();
+        const files = descriptors(world.responder.pid);
+        await open(100, async (front) => {
+            front.socket.end(request('topic=a'));
+            await front.end();
+        });
+        await until('the descriptors to be given back', () => descriptors(world.responder.pid) <= files);
+    });
+
+    it('of different filters takes no more than --feed-bytes, and all of them get all', async () => {
+        const FILTERS = 300, EVENTS = 5000;
+        world = await World.open({ options: ['--feed-bytes', '1M', '--page-cache', '1M'] });
+        const { pid } = world.responder;
+        const honest = await honestStreams();
+        const counts = new Array(FILTERS).fill(0);
+        await open(FILTERS, async (front, i) => {
+            await front.send(request(`topic=flood&topic=filter${i}`));
+            await front.until('the stream', () => front.output.includes('freshet:live'));
+        });
+        const memory = residentKB(pid);
+        fronts.forEach((front, i) => {
+            front.received = Buffer.alloc(0);
+            front.socket.removeAllListeners('data');
+            let tail = '';
+            front.socket.on('data', (chunk) => { // no more is kept than is needed to count
+                const text = tail + chunk.toString('latin1');
+                counts[i] += text.split('\ndata: ').length - 1;
+                tail = text.slice(-6).includes('\ndata: ') ? '' : text.slice(-6);
+            });
+        });
+        for (let i = 0; i < EVENTS / 1000; i++)
+            world.db.fill('flood', 1000);
+        await until('all events at all streams', () => counts.every((n) => n >= EVENTS), { within: 30_000 });
+        assert.deepEqual([...new Set(counts)], [EVENTS]);
+        await honest.check(5);
+        await honest.end();
+        const grown = residentKB(pid) - memory;
+        assert.ok(grown < 24 * 1024, `${grown} KB for ${FILTERS} filters; their rings alone would be ` +
+            `${FILTERS * 8192 * 16 / 1024} KB`);
+    });
+
+    it('of POST bodies takes no more than --publish-bytes; the next ones are told to come back', async () => {
+        world = await World.open({ options: ['--publish', '--publish-bytes', '8M', '--request-timeout', '3s'] });
+        const { pid } = world.responder;
+        const honest = await honestStreams();
+        const memory = residentKB(pid);
+        const piece = record(STDIN, Buffer.alloc(65_000, 0x20));
+        await open(100, async (front) => {
+            await front.send(post());
+            for (let i = 0; i < 16 && !front.status; i++)
+                await front.send(piece);
+        });
+        const grown = residentKB(pid) - memory;
+        assert.ok(grown < 40 * 1024, `${grown} KB`);
+        const refused = fronts.filter((front) => front.status === 503).length;
+        assert.ok(refused > 80, `${refused} were told so`);
+        await honest.check(5);
+        await Promise.all(fronts.map((front) => front.end()));
+        const body = Buffer.from('{"topic":"a","data":"x"}');
+        const [next] = await open(1, (front) => front.send(post(body.length), record(STDIN, body), record(STDIN)));
+        await next.until('an answer', () => next.status);
+        assert.equal(next.status, 201, 'what was taken is given back');
+        await honest.end();
+    });
+});
