@@ -4,6 +4,7 @@
 #include <fcgiapp.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -74,6 +75,27 @@ empty_pipe(size_t written)
         ;
 }
 
+/* libfcgi does not skip what pads FCGI_BEGIN_REQUEST and would read it as the next record: it is
+ * left out. */
+static bool
+fill_pipe(struct text bytes)
+{
+    enum { PADDING_AT = 6, BEGIN_BYTES = 16 }; /* header and content are eight bytes each */
+    char begin[BEGIN_BYTES];
+    size_t n = bytes.n < sizeof begin ? bytes.n : sizeof begin;
+    size_t padding = n > PADDING_AT ? (unsigned char)bytes.p[PADDING_AT] : 0;
+    struct iovec parts[2];
+
+    if (padding > bytes.n - n)
+        padding = bytes.n - n;
+    memcpy(begin, bytes.p, n);
+    if (padding > 0)
+        begin[PADDING_AT] = 0;
+    parts[0] = (struct iovec){begin, n};
+    parts[1] = (struct iovec){(char *)bytes.p + n + padding, bytes.n - n - padding};
+    return writev(pipe_write, parts, 2) == (ssize_t)(bytes.n - padding);
+}
+
 struct used_parameter {
     struct text *member;
     struct text name;
@@ -141,7 +163,7 @@ request_parse(struct text bytes, struct request *r, struct errbuf *eb)
     *r = (struct request){0};
     if (pipe_read < 0 && open_pipe(eb) != ERR_OK)
         return ERR_IO;
-    if (write(pipe_write, bytes.p, bytes.n) != (ssize_t)bytes.n) {
+    if (!fill_pipe(bytes)) {
         renew_pipe();
         return err_set(eb, ERR_IO, "a request of %zu bytes does not fit the pipe", bytes.n);
     }

@@ -377,6 +377,34 @@ it_does_not_matter_how_parameters_are_split(void **state)
     buf_finish(&pairs);
 }
 
+/* Padding has no meaning, wherever it stands. */
+static void
+the_first_record_may_be_padded(void **state)
+{
+    struct buf pairs;
+
+    (void)state;
+    buf_init(&pairs, REQUEST_MAX);
+    put_typical_pairs(&pairs);
+    for (size_t padding = 0; padding <= 255; padding++) {
+        struct buf b;
+        struct request r;
+        struct errbuf eb = {""};
+
+        buf_init(&b, REQUEST_MAX);
+        put_record(&b, BEGIN, 7, (struct text){"\0\1\0\0\0\0\0\0", 8}, padding);
+        put_record(&b, PARAMS, 7, buf_view(&pairs), 0);
+        put_record(&b, PARAMS, 7, TEXT_LIT(""), 0);
+        if (request_parse(buf_view(&b), &r, &eb) != ERR_OK)
+            fail_msg("padding of %zu: %s", padding, eb.text);
+        assert_int_equal(r.id, 7);
+        assert_true(text_equal(r.remote, TEXT_LIT("2001:db8::1")));
+        request_finish(&r);
+        buf_finish(&b);
+    }
+    buf_finish(&pairs);
+}
+
 static void
 long_names_and_values_have_long_lengths(void **state)
 {
@@ -600,3 +628,4 @@ main(void)
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
+        cmocka_unit_test(parameters_fit_up_to_their_last_byte),
