@@ -65,6 +65,12 @@ record_end(struct buf *out, uint16_t request_id)
     buf_append(out, records, sizeof records);
 }
 
+static size_t
+smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 enum record_look
 record_look(struct text bytes, size_t *n)
 {
@@ -101,10 +107,83 @@ record_keeps(struct text bytes)
     return bytes.n >= sizeof *begin && begin->body.flags & FCGI_KEEP_CONN;
 }
 
-static size_t
-smaller(size_t a, size_t b)
+/* The PARAMS stream as one sequence of bytes. */
+struct params {
+    struct text rest; /* content first, then padding and other records */
+    size_t content_n, padding_n;
+    bool ended;
+};
+
+static bool
+next_params_record(struct params *s)
 {
-    return a < b ? a : b;
+    const unsigned char *p;
+    size_t before = s->padding_n + RECORD_HEAD;
+
+    if (s->ended || s->rest.n < before)
+        return false;
+    p = (const unsigned char *)s->rest.p + s->padding_n;
+    s->rest = (struct text){s->rest.p + before, s->rest.n - before};
+    s->content_n = (size_t)p[4] << 8 | p[5];
+    s->padding_n = p[6];
+    s->ended = s->content_n == 0;
+    return !s->ended && s->content_n <= s->rest.n;
+}
+
+/* Copies the next n bytes, or skips them where `to` is NULL; false when there are fewer. */
+static bool
+take_params(struct params *s, unsigned char *to, size_t n)
+{
+    while (n > 0) {
+        size_t piece = smaller(n, s->content_n);
+
+        if (piece == 0) {
+            if (!next_params_record(s))
+                return false;
+            continue;
+        }
+        if (to)
+            memcpy(to, s->rest.p, piece);
+        to = to ? to + piece : NULL;
+        s->rest = (struct text){s->rest.p + piece, s->rest.n - piece};
+        s->content_n -= piece;
+        n -= piece;
+    }
+    return true;
+}
+
+/* A length is one byte below 128, or four with the highest bit set. */
+static bool
+finish_length(struct params *s, unsigned char first, size_t *n)
+{
+    unsigned char more[3];
+
+    *n = first;
+    if (first < 128)
+        return true;
+    if (!take_params(s, more, sizeof more))
+        return false;
+    *n = (size_t)(first & 0x7f) << 24 | (size_t)more[0] << 16 | (size_t)more[1] << 8 | more[2];
+    return true;
+}
+
+bool
+record_params_fit(struct text bytes)
+{
+    const size_t begin_n = 2 * RECORD_HEAD; /* FCGI_BEGIN_REQUEST has eight bytes of content */
+    struct params s = {0};
+    unsigned char first;
+    size_t name_n, value_n;
+
+    if (bytes.n < begin_n)
+        return false;
+    s.rest = (struct text){bytes.p + begin_n, bytes.n - begin_n};
+    s.padding_n = (unsigned char)bytes.p[6];
+    while (take_params(&s, &first, 1))
+        if (!finish_length(&s, first, &name_n) || !take_params(&s, &first, 1) ||
+            !finish_length(&s, first, &value_n) || !take_params(&s, NULL, name_n + value_n))
+            return false;
+    return s.ended;
 }
 
 /* A header is complete: RECORD_MORE unless it says it all. */

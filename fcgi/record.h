@@ -36,6 +36,11 @@ enum record_look record_look(struct text bytes, size_t *n);
  * (FCGI_KEEP_CONN). If not, it waits for the end of the connection. */
 bool record_keeps(struct text bytes);
 
+/* True when the names and values in the PARAMS stream of a whole request end where it ends. One
+ * that announces more than there is would make libfcgi allocate as much, up to 4 GB, and overflow
+ * in versions without the correction of CVE-2025-23016. */
+bool record_params_fit(struct text bytes);
+
 /* Reads what comes behind the parameters, in pieces of any size: the body (FCGI_STDIN) and an
  * abort. */
 struct record_reader {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "fcgi/record.h"
 
 enum { FCGX_READ_BYTES = 8192 }; /* what libfcgi reads at a time */
 
@@ -161,6 +162,8 @@ request_parse(struct text bytes, struct request *r, struct errbuf *eb)
     enum err err;
 
     *r = (struct request){0};
+    if (!record_params_fit(bytes))
+        return err_set(eb, ERR_INVALID, "the FastCGI parameters are incomplete");
     if (pipe_read < 0 && open_pipe(eb) != ERR_OK)
         return ERR_IO;
     if (!fill_pipe(bytes)) {
