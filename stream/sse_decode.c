@@ -11,6 +11,7 @@ sse_decode_init(struct sse_decode *d, size_t data_max)
     buf_init(&d->data, data_max < SIZE_MAX ? data_max + 1 : data_max); /* the LF that is dropped */
     buf_init(&d->type, SSE_DECODE_TYPE_MAX);
     buf_init(&d->id, SSE_DECODE_ID_MAX);
+    buf_init(&d->new_id, SSE_DECODE_ID_MAX);
     buf_init(&d->last_id, SSE_DECODE_ID_MAX);
 }
 
@@ -20,6 +21,7 @@ sse_decode_finish(struct sse_decode *d)
     buf_finish(&d->data);
     buf_finish(&d->type);
     buf_finish(&d->id);
+    buf_finish(&d->new_id);
     buf_finish(&d->last_id);
 }
 
@@ -61,22 +63,33 @@ begin_value(struct sse_decode *d)
         buf_clear(&d->type);
         d->has_type = true;
     } else if (name_is(d, TEXT_LIT("id"))) {
-        d->target = &d->id;
-        buf_clear(&d->id);
+        d->target = &d->new_id;
+        buf_clear(&d->new_id);
     }
     d->state = VALUE_START;
 }
 
-/* An id with a NUL, or one that did not fit, leaves the id before it in force; both look alike
- * from here: there is no usable id in this block. */
+/* A field with a NUL, or one that did not fit, leaves the id before it in force, which may be one
+ * of the same block. */
+static void
+take_id(struct sse_decode *d)
+{
+    struct text id = buf_view(&d->new_id);
+
+    if (buf_failed(&d->new_id) || (id.n && memchr(id.p, '\0', id.n)))
+        return;
+    buf_clear(&d->id);
+    buf_text(&d->id, id);
+    d->has_id = !buf_failed(&d->id);
+}
+
 static void
 end_value(struct sse_decode *d)
 {
     if (d->target == &d->data)
         buf_byte(&d->data, '\n');
-    else if (d->target == &d->id)
-        d->has_id =
-            !buf_failed(&d->id) && !(d->id.length && memchr(d->id.data, '\0', d->id.length));
+    else if (d->target == &d->new_id)
+        take_id(d);
     d->target = NULL;
 }
 

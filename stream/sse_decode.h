@@ -19,7 +19,7 @@
 #include "base/buf.h"
 
 enum {
-    SSE_DECODE_ID_MAX = 4096,   /* bytes; a longer id is ignored, as one with a NUL is */
+    SSE_DECODE_ID_MAX = 4096,   /* bytes; an id field with more is ignored, as one with a NUL is */
     SSE_DECODE_TYPE_MAX = 1024, /* bytes; a longer type breaks its block */
 };
 
@@ -33,7 +33,7 @@ struct sse_message {
 
 struct sse_decode {
     /* private */
-    struct buf data, type, id, last_id, *target;
+    struct buf data, type, id, new_id, last_id, *target;
     char name[8];
     size_t name_length;
     int64_t line, block_line;

@@ -32,6 +32,7 @@ static const struct row table[] = {
     {"a type does not outlive its block", TEXT_LIT("event: t\n\ndata: x\n\n"), "3//=x;"},
     {"an id belongs to its block", TEXT_LIT("id: 1\ndata: a\n\ndata: b\n\n"), "1//1=a;4//=b;"},
     {"an id with NUL is ignored", TEXT_LIT("id: 1\0\ndata: a\n\n"), "1//=a;"},
+    {"an id with NUL leaves the one before", TEXT_LIT("id: 1\nid: 2\0\ndata: a\n\n"), "1//1=a;"},
     {"an empty id is one", TEXT_LIT("id\ndata: a\n\n"), "1//=a;"},
     {"comments", TEXT_LIT(": hello\n:\ndata: x\n: y\n\n:\n\n"), "1//=x;"},
     {"unknown fields", TEXT_LIT("retry: 5\nDATA: y\ndata2: z\ndatabases: q\n\ndata: x\n\n"),
