@@ -34,7 +34,10 @@ split_restart(struct split *s, int64_t offset, int64_t line)
     s->discarding = false;
     s->base = offset;
     s->line = line;
-    sse_decode_restart(&s->sse, line);
+    if (offset == 0)
+        sse_decode_restart(&s->sse, line);
+    else
+        sse_decode_resume(&s->sse, line);
 }
 
 char *

@@ -44,6 +44,13 @@ sse_decode_restart(struct sse_decode *d, int64_t line)
     d->line = line;
 }
 
+void
+sse_decode_resume(struct sse_decode *d, int64_t line)
+{
+    sse_decode_restart(d, line);
+    d->state = LINE_START;
+}
+
 static bool
 name_is(const struct sse_decode *d, struct text name)
 {

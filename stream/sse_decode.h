@@ -45,6 +45,8 @@ void sse_decode_init(struct sse_decode *d, size_t data_max);
 void sse_decode_finish(struct sse_decode *d);
 /* As after init, for another stream; keeps memory, and the last id. `line` is its first line. */
 void sse_decode_restart(struct sse_decode *d, int64_t line);
+/* The same in the middle of a stream, between two blocks: no byte order mark can be there. */
+void sse_decode_resume(struct sse_decode *d, int64_t line);
 
 /* Takes bytes from the front of *input until a message is complete: true, *input is what follows
  * the blank line. False: everything was taken and there is no message yet. The texts are valid

@@ -183,6 +183,30 @@ the_last_id_is_what_a_browser_would_send(void **state)
     sse_decode_finish(&d);
 }
 
+/* As a run that goes on in the middle of a file must read it. */
+static void
+a_mark_in_the_middle_is_no_mark(void **state)
+{
+    struct text stream = TEXT_LIT("\xef\xbb\xbf"
+                                  "data: x\n\n");
+    struct sse_decode d;
+    struct sse_message m;
+
+    (void)state;
+    sse_decode_init(&d, DATA_MAX);
+    for (int i = 0; i < 2; i++) {
+        struct text input = stream;
+
+        sse_decode_restart(&d, 1);
+        assert_true(sse_decode_next(&d, &input, &m) && m.line == 1);
+        input = stream;
+        sse_decode_resume(&d, 7);
+        assert_true(sse_decode_between(&d));
+        assert_false(sse_decode_next(&d, &input, &m));
+    }
+    sse_decode_finish(&d);
+}
+
 static void
 a_block_that_never_ends_takes_bounded_memory(void **state)
 {
@@ -230,6 +254,7 @@ main(void)
         cmocka_unit_test(streams_give_what_a_browser_dispatches_in_pieces_of_any_size),
         cmocka_unit_test(what_the_encoder_writes_comes_back),
         cmocka_unit_test(the_last_id_is_what_a_browser_would_send),
+        cmocka_unit_test(a_mark_in_the_middle_is_no_mark),
         cmocka_unit_test(a_block_that_never_ends_takes_bounded_memory),
         cmocka_unit_test(a_failed_allocation_costs_one_message),
     };
