@@ -6,15 +6,32 @@
 #include "base/mem.h"
 #include "stream/event_json.h"
 #include "stream/json.h"
+#include "stream/pointer.h"
 #include "stream/sse.h"
 
 struct decode {
     const struct settings *settings;
     bool pointers;
-    struct text topic, type; /* where the input names none */
+    struct pointer topic_from, type_from, key_from, data_from; /* of the settings that are given */
+    struct text topic, type;                                   /* where the input names none */
     struct json_tokener *tokener;
     struct json_object *tree; /* of the item before; the event's texts point into it */
 };
+
+/* The settings were checked: only memory may be short. */
+static enum err
+parse_pointers(struct decode *d)
+{
+    enum err err = pointer_parse(&d->topic_from, text_of(d->settings->topic_from));
+
+    if (err == ERR_OK)
+        err = pointer_parse(&d->type_from, text_of(d->settings->type_from));
+    if (err == ERR_OK)
+        err = pointer_parse(&d->key_from, text_of(d->settings->key_from));
+    if (err == ERR_OK)
+        err = pointer_parse(&d->data_from, text_of(d->settings->data_from));
+    return err;
+}
 
 struct decode *
 decode_create(const struct settings *settings)
@@ -28,8 +45,8 @@ decode_create(const struct settings *settings)
     d->topic = text_of(settings->topic);
     d->type = text_of(settings->type);
     d->tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
-    if (!d->tokener) {
-        mem_free(d);
+    if (!d->tokener || parse_pointers(d) != ERR_OK) {
+        decode_destroy(d);
         return NULL;
     }
     json_tokener_set_flags(d->tokener, JSON_TOKENER_STRICT);
@@ -41,8 +58,13 @@ decode_destroy(struct decode *d)
 {
     if (!d)
         return;
+    pointer_finish(&d->topic_from);
+    pointer_finish(&d->type_from);
+    pointer_finish(&d->key_from);
+    pointer_finish(&d->data_from);
     json_object_put(d->tree);
-    json_tokener_free(d->tokener);
+    if (d->tokener)
+        json_tokener_free(d->tokener);
     mem_free(d);
 }
 
@@ -69,21 +91,13 @@ parse(struct decode *d, struct text s, struct json_facts *facts, struct errbuf *
     return ERR_OK;
 }
 
-/* *value = what the pointer points at; false = there is nothing. */
-static bool
-point(struct decode *d, const char *pointer, struct json_object **value)
-{
-    *value = NULL;
-    return json_pointer_get(d->tree, pointer, value) == 0;
-}
-
 static enum err
-pointed_name(struct decode *d, const char *pointer, const char *member, struct text *name,
-             struct errbuf *why)
+pointed_name(struct decode *d, const char *given, const struct pointer *pointer, const char *member,
+             struct text *name, struct errbuf *why)
 {
     struct json_object *value;
 
-    if (!pointer || !point(d, pointer, &value))
+    if (!given || !pointer_get(pointer, d->tree, &value))
         return ERR_OK;
     return event_json_name(member, value, name, why);
 }
@@ -95,15 +109,15 @@ apply_pointers(struct decode *d, const struct json_facts *facts, struct event *e
 {
     const struct settings *s = d->settings;
     struct json_object *value;
-    enum err err = pointed_name(d, s->topic_from, "topic", &e->topic, why);
+    enum err err = pointed_name(d, s->topic_from, &d->topic_from, "topic", &e->topic, why);
 
     if (err == ERR_OK)
-        err = pointed_name(d, s->type_from, "type", &e->type, why);
+        err = pointed_name(d, s->type_from, &d->type_from, "type", &e->type, why);
     if (err == ERR_OK)
-        err = pointed_name(d, s->key_from, "key", &e->key, why);
+        err = pointed_name(d, s->key_from, &d->key_from, "key", &e->key, why);
     if (err != ERR_OK || !s->data_from)
         return err;
-    if (!point(d, s->data_from, &value))
+    if (!pointer_get(&d->data_from, d->tree, &value))
         return err_set(why, ERR_INVALID, "data: there is nothing at %s", s->data_from);
     if (facts->wide && !json_object_is_type(value, json_type_string))
         return err_set(why, ERR_INVALID,

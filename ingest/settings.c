@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "stream/event.h"
+#include "stream/pointer.h"
 
 static const struct option_row rows[] = {
 #define OPTION(kind, member, name, standard, min, max, argument, help)                             \
@@ -31,10 +32,18 @@ settings_have_pointers(const struct settings *s)
 static enum err
 check_pointer(const char *name, const char *pointer, struct errbuf *eb)
 {
-    if (!pointer || pointer[0] == '\0' || pointer[0] == '/')
-        return ERR_OK;
-    return err_set(eb, ERR_INVALID, "--%s: \"%s\" is not a JSON Pointer; it must begin with /",
-                   name, pointer);
+    struct pointer parsed;
+    enum err err = pointer_parse(&parsed, text_of(pointer));
+
+    if (err == ERR_NOMEM)
+        return err_set(eb, err, "out of memory");
+    if (err == ERR_INVALID)
+        return err_set(eb, err,
+                       "--%s: \"%s\" is not a JSON Pointer; it must begin with /, and a ~ is "
+                       "written ~0",
+                       name, pointer);
+    pointer_finish(&parsed);
+    return ERR_OK;
 }
 
 static enum err

@@ -44,14 +44,16 @@ to_number(struct text s, double *number)
 }
 
 static enum err
-check_pointer(struct text pointer, struct errbuf *eb)
+parse_pointer(struct pointer *p, struct text source, struct errbuf *eb)
 {
-    if (pointer.n == 0 || pointer.p[0] != '/')
-        return err_set(eb, ERR_INVALID, "where= must begin with a JSON Pointer such as /user/lang");
-    for (size_t i = 0; i < pointer.n; i++)
-        if (pointer.p[i] == '~' &&
-            (i + 1 == pointer.n || (pointer.p[i + 1] != '0' && pointer.p[i + 1] != '1')))
-            return err_set(eb, ERR_INVALID, "where=: a '~' in a JSON Pointer is written ~0");
+    enum err err = source.n > 0 ? pointer_parse(p, source) : ERR_INVALID;
+
+    if (err == ERR_NOMEM)
+        return err_set(eb, err, "out of memory");
+    if (err == ERR_INVALID && source.n > 0 && source.p[0] == '/')
+        return err_set(eb, err, "where=: a '~' in a JSON Pointer is written ~0");
+    if (err == ERR_INVALID)
+        return err_set(eb, err, "where= must begin with a JSON Pointer such as /user/lang");
     return ERR_OK;
 }
 
@@ -65,15 +67,14 @@ where_parse(struct where_condition *c, struct text source, struct errbuf *eb)
     while (pointer.n < source.n && !strchr("=!<>", source.p[pointer.n]))
         pointer.n++;
     rest = (struct text){source.p + pointer.n, source.n - pointer.n};
-    err = check_pointer(pointer, eb);
-    if (err != ERR_OK)
-        return err;
     *c = (struct where_condition){.how = take_operator(rest, &length)};
     if (rest.n > 0 && c->how == WHERE_EXISTS)
         return err_set(eb, ERR_INVALID, "where=: the operators are = != < <= > >=");
+    err = parse_pointer(&c->pointer, pointer, eb);
+    if (err != ERR_OK)
+        return err;
     c->source = (struct text){mem_copy(source), source.n};
-    c->pointer = mem_copy(pointer);
-    if (!c->source.p || !c->pointer) {
+    if (!c->source.p) {
         where_finish(c);
         return err_set(eb, ERR_NOMEM, "out of memory");
     }
@@ -91,7 +92,7 @@ void
 where_finish(struct where_condition *c)
 {
     mem_free((char *)c->source.p);
-    mem_free(c->pointer);
+    pointer_finish(&c->pointer);
     *c = (struct where_condition){0};
 }
 
@@ -174,7 +175,7 @@ static bool
 holds(const struct where_condition *c, struct json_object *tree)
 {
     struct json_object *value = NULL;
-    bool found = tree && json_pointer_get(tree, c->pointer, &value) == 0;
+    bool found = tree && pointer_get(&c->pointer, tree, &value);
 
     switch (c->how) {
     case WHERE_EXISTS:

@@ -15,6 +15,7 @@
 
 #include "base/err.h"
 #include "base/text.h"
+#include "stream/pointer.h"
 
 struct json_object;
 struct json_tokener;
@@ -31,7 +32,7 @@ enum where_operator {
 
 struct where_condition {
     struct text source; /* as it was written; owned */
-    char *pointer;      /* NUL-terminated; owned */
+    struct pointer pointer;
     enum where_operator how;
     struct text value; /* inside source */
     bool is_number;    /* the value is one */
