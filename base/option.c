@@ -193,13 +193,47 @@ set_defaults(const struct option_set *set, void *settings, struct errbuf *eb)
     return ERR_OK;
 }
 
-/* What the INI reader's callback needs; the first error stays. */
+/* What the INI reader's callbacks need. */
 struct file_load {
     const struct option_set *set;
     void *settings;
-    enum err err;
+    FILE *file;
+    int line;     /* the number of the last one that was read */
+    enum err err; /* of that line; nothing is read after it */
     struct errbuf why;
 };
+
+/* One line for libinih, without indentation. By itself libinih would take what does not fit into
+ * `room` for a line of its own, drop what follows a NUL, and take an indented line for another
+ * value of the setting above. */
+static char *
+read_line(char *line, int room, void *user)
+{
+    struct file_load *load = user;
+    int n = 0, c;
+
+    if (load->err != ERR_OK)
+        return NULL;
+    load->line++;
+    do
+        c = getc(load->file);
+    while (c == ' ' || c == '\t');
+    for (; c != EOF && c != '\n'; c = getc(load->file)) {
+        if (c == '\0')
+            load->err = err_set(&load->why, ERR_INVALID, "the line has a NUL byte");
+        else if (n == room - 2)
+            load->err = err_set(&load->why, ERR_INVALID,
+                                "the line is longer than %d bytes; give this setting on the "
+                                "command line",
+                                room - 2);
+        if (load->err != ERR_OK)
+            return NULL;
+        line[n++] = (char)c;
+    }
+    line[n] = '\n';
+    line[n + 1] = '\0';
+    return c == EOF && n == 0 ? NULL : line;
+}
 
 static int
 take_pair(void *user, const char *section, const char *name, const char *value)
@@ -226,16 +260,20 @@ take_pair(void *user, const char *section, const char *name, const char *value)
 static enum err
 load_file(const struct option_set *set, void *settings, const char *path, struct errbuf *eb)
 {
-    struct file_load load = {.set = set, .settings = settings};
-    int line = ini_parse(path, take_pair, &load);
+    struct file_load load = {.set = set, .settings = settings, .file = fopen(path, "re")};
+    int line, error = errno;
 
-    if (line == -1)
-        return err_set(eb, ERR_IO, "--config %s: %s", path, strerror(errno));
-    if (line == -2)
-        return err_set(eb, ERR_NOMEM, "out of memory");
-    if (line > 0)
-        return err_set(eb, ERR_INVALID, "%s:%d: %s", path, line,
-                       load.err != ERR_OK ? load.why.text : "neither [section] nor name = value");
+    if (!load.file)
+        return err_set(eb, ERR_IO, "--config %s: %s", path, strerror(error));
+    line = ini_parse_stream(read_line, &load, take_pair, &load);
+    error = ferror(load.file) ? errno : 0;
+    fclose(load.file);
+    if (error)
+        return err_set(eb, ERR_IO, "--config %s: %s", path, strerror(error));
+    if (line > 0 && (load.err == ERR_OK || line < load.line))
+        return err_set(eb, ERR_INVALID, "%s:%d: neither [section] nor name = value", path, line);
+    if (load.err != ERR_OK)
+        return err_set(eb, load.err, "%s:%d: %s", path, load.line, load.why.text);
     for (size_t i = 0; i < set->n_rows; i++)
         if (set->rows[i].kind == OPTION_LIST)
             ((struct option_list *)((char *)settings + set->rows[i].offset))->from_file = true;

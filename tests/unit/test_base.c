@@ -248,6 +248,72 @@ lists_collect_and_the_command_line_replaces_the_file(void **state)
     option_finish(&set, &s);
 }
 
+/* Writes a configuration file, with NULs if need be, and reads it. */
+static enum err
+parse_file(struct settings *s, struct errbuf *eb, struct text file)
+{
+    char path[] = "test_base.XXXXXX", config[64];
+    int fd = mkstemp(path);
+    enum err err;
+
+    assert_true(fd >= 0 && write(fd, file.p, file.n) == (ssize_t)file.n);
+    close(fd);
+    snprintf(config, sizeof config, "--config=%s", path);
+    err = parse(s, eb, config, NULL);
+    unlink(path);
+    return err;
+}
+
+#define X50 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+
+static void
+a_file_says_in_which_line_it_is_wrong(void **state)
+{
+    static const struct {
+        struct text file;
+        const char *why; /* NULL: it is right */
+    } files[] = {
+        {TEXT_LIT(""), NULL},
+        {TEXT_LIT("[all]\nname = a"), NULL},
+        {TEXT_LIT("[all]\r\nname = a\r\n; c\n# d\n\nother's = 1\n[other]\nx = 1\n"), NULL},
+        {TEXT_LIT("[all]\n  count = 2\n\tname = a ; c\n"), NULL}, /* no continuation of another */
+        {TEXT_LIT("[all]\nname = " X50 X50 X50 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n"),
+         NULL},
+        {TEXT_LIT("[all]\nname = " X50 X50 X50 X50 "\n"), ":2: the line is longer"},
+        {TEXT_LIT("[all]\nname = " X50 X50 X50 X50), ":2: the line is longer"},
+        {TEXT_LIT("[all]\nname = a\0b\n"), ":2: the line has a NUL"},
+        {TEXT_LIT("[all]\nnonsense\ncount = 99\n"), ":2: neither"},
+        {TEXT_LIT("[all]\ncount = 99\nnonsense\n"), ":2: --count"},
+        {TEXT_LIT("[all]\ncount = 99\ncount = 1\n"), ":2: --count"}, /* the first is told */
+        {TEXT_LIT("[prog]\nname = a\nother's = 1\n"), ":3: \"other's\" is not a setting"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        struct settings s;
+        struct errbuf eb = {""};
+        enum err err = parse_file(&s, &eb, files[i].file);
+
+        if (err != (files[i].why ? ERR_INVALID : ERR_OK) ||
+            (files[i].why && !strstr(eb.text, files[i].why)))
+            fail_msg("row %zu: %d \"%s\"", i, (int)err, eb.text);
+        if (err == ERR_OK)
+            option_finish(&set, &s);
+    }
+}
+
+static void
+what_cannot_be_read_is_no_empty_file(void **state)
+{
+    struct settings s;
+    struct errbuf eb;
+
+    (void)state;
+    assert_int_equal(parse(&s, &eb, "--config=/nonexistent/file", NULL), ERR_IO);
+    assert_int_equal(parse(&s, &eb, "--config=/", NULL), ERR_IO);
+    assert_non_null(strstr(eb.text, "/"));
+}
+
 int
 main(void)
 {
@@ -261,6 +327,8 @@ main(void)
         cmocka_unit_test(options_have_defaults_units_and_bounds),
         cmocka_unit_test(options_survive_a_failure_at_every_allocation),
         cmocka_unit_test(lists_collect_and_the_command_line_replaces_the_file),
+        cmocka_unit_test(a_file_says_in_which_line_it_is_wrong),
+        cmocka_unit_test(what_cannot_be_read_is_no_empty_file),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
