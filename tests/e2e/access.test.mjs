@@ -438,7 +438,16 @@ describe('logins by the web server', () => {
             assert.equal((await visit('?topic=user/7/inbox', ...session)).status, 403);
             assert.equal((await visit('?topic=user/42/*', ...session, ...header('X-Freshet-Topics', '*'))).status, 200);
             const own = header('Origin', world.base);
-            assert.equal((await visit('', ...session, ...own, ...post('news'))).status, 201);
+            const published = await visit('', ...session, ...own, ...post('news'));
+            assert.equal(published.status, 201);
+            const there = await curl(['-k', ...session, `${world.base}${published.headers.location}`]);
+            assert.equal(there.status, 200);
+            assert.equal(JSON.parse(there.body).id, JSON.parse(published.body).ids[0]);
+            // More than nginx takes by default.
+            const large = join(dir, 'large.ndjson');
+            writeFileSync(large, `${JSON.stringify({ topic: 'news', data: 'x'.repeat(900_000) })}\n`.repeat(3));
+            assert.equal((await visit('', ...session, ...own, '-H', 'Content-Type: application/x-ndjson',
+                '--data-binary', `@${large}`)).status, 201);
             assert.equal((await visit('', ...session, ...post('news'))).status, 403);
             assert.equal((await visit('', ...session, ...header('Origin', APP), ...post('news'))).status, 403);
             sessions.set('s1', '7');
