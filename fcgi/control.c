@@ -87,6 +87,7 @@ reopen(struct server *s)
 {
     log_line(LOG_WARN, "ending %llu streams to open the database anew",
              (unsigned long long)s->n_streams);
+    loop_hold_signals();
     loop_stop_listening(s, true);
     s->draining = s->reopening = true;
     s->drain_ends_ms = s->now_ms;

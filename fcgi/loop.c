@@ -148,6 +148,23 @@ watch_connections(struct server *s, struct errbuf *eb)
     return ERR_OK;
 }
 
+static void
+mask_signals(int how)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof signal_numbers / sizeof *signal_numbers; i++)
+        sigaddset(&set, signal_numbers[i]);
+    pthread_sigmask(how, &set, NULL);
+}
+
+void
+loop_hold_signals(void)
+{
+    mask_signals(SIG_BLOCK);
+}
+
 enum err
 loop_open(struct server *s, struct errbuf *eb)
 {
@@ -173,6 +190,7 @@ loop_open(struct server *s, struct errbuf *eb)
         s->signals[i].data = s;
         uv_signal_start(&s->signals[i], on_signal, signal_numbers[i]);
     }
+    mask_signals(SIG_UNBLOCK);
     for (int i = 0; i < s->n_sockets; i++) {
         failed = uv_poll_init(&s->loop, &s->listeners[i], s->sockets[i]);
         if (failed) {

@@ -16,6 +16,9 @@ void loop_close(struct server *s);
  * happens. */
 void loop_next_turn(struct server *s, int64_t wait_ms);
 
+/* Signals wait until the next loop is open: between two loops they would end the process. */
+void loop_hold_signals(void);
+
 void loop_listen(struct server *s);
 /* No new connections for so long; or for good, and then the sockets are closed unless they are kept
  * for the next server. */

@@ -226,6 +226,15 @@ describe('a database that is not the one any more', { concurrency: 4 }, () => {
         });
     }
 
+    it('replaced, and ended by SIGTERM in the same moment: with status 0', async (t) => {
+        for (let i = 0; i < 5; i++) {
+            const world = await open(t);
+            await replace(world, 0);
+            await world.logged(/has been replaced/);
+            assert.deepEqual(await world.responder.process.stop(), { code: 0, signal: null });
+        }
+    });
+
     it('deleted: said, streams stay, nothing can be published; put back, it goes on', async (t) => {
         const world = await open(t);
         const stream = await world.live('?topic=a');
