@@ -2,13 +2,10 @@
  *
  * libuv's callbacks only record what has happened. Then, once per wake-up, server_turn() does the
  * work in a fixed order: accept → tail → replay → flush → timers → reap. Everything here belongs to
- * the loop's thread. */
+ * the loop's thread. What begins and ends it is in server_run.c. */
 #include "fcgi/server.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,14 +16,11 @@
 #include "fcgi/control.h"
 #include "fcgi/history.h"
 #include "fcgi/loop.h"
-#include "fcgi/request.h"
-#include "fcgi/sandbox.h"
 
 enum {
     ACCEPT_MAX = 256,      /* connections per turn and socket */
     ACCEPT_PAUSE_MS = 100, /* after running out of descriptors */
     PAUSE_LOG_MS = 10000,  /* it is told so often while it lasts */
-    RESERVED = 48,         /* descriptors for all but connections: SQLite, settings and keys */
     FIRST_PAGE_ROWS = 64,  /* a page of 2,048 takes a millisecond; a screen is filled by less */
     PAGES_IN_FLIGHT = 8,   /* bounds the memory of pages that are not in the cache yet */
     LINGER_MS = 2000,      /* for the peer to close after the response */
@@ -92,17 +86,6 @@ accept_from(struct server *s, int listener)
         conn_read(c);
         conn_watch(c);
     }
-}
-
-/* Connections do not take the last descriptors. */
-static uint64_t
-max_connections(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
-        return UINT64_MAX;
-    return limit.rlim_cur > 2 * RESERVED ? limit.rlim_cur - RESERVED : limit.rlim_cur / 2;
 }
 
 static void
@@ -219,6 +202,16 @@ stage_replay(struct server *s)
         else
             answer_located(s, job);
     }
+}
+
+void
+server_drop_pages(struct server *s)
+{
+    struct page_request *request;
+
+    stage_replay(s);
+    while ((request = hub_next_request(&s->hub)))
+        hub_fail(&s->hub, request, drop_subscriber, NULL);
 }
 
 /* ---- flush ---- */
@@ -424,201 +417,4 @@ server_turn(struct server *s)
     if (s->n_conns == 0 && (s->draining || (s->single && s->serving)))
         loop_stop(s);
     plan_next_turn(s);
-}
-
-/* ---- the life of the program ---- */
-
-static void
-init_lists(struct server *s)
-{
-    TAILQ_INIT(&s->requests.queue);
-    TAILQ_INIT(&s->quiet.queue);
-    TAILQ_INIT(&s->blocked.queue);
-    TAILQ_INIT(&s->publishing.queue);
-    TAILQ_INIT(&s->asking.queue);
-    TAILQ_INIT(&s->waiting.queue);
-    TAILQ_INIT(&s->history);
-    TAILQ_INIT(&s->ending.queue);
-    TAILQ_INIT(&s->idle.queue);
-    TAILQ_INIT(&s->dead.queue);
-    addresses_init(&s->addresses);
-    TAILQ_INIT(&s->readable);
-    TAILQ_INIT(&s->ready);
-}
-
-/* The window begins so far below the newest event that it is full after the first reads; a restart
- * then serves returning clients from memory. One client alone needs no such store. */
-static enum err
-start_position(struct server *s, struct store *store, int64_t *position, struct errbuf *eb)
-{
-    uint32_t found, count = s->single ? 0 : (uint32_t)s->settings->window_events;
-    struct store_marks marks;
-    bool done;
-    enum err err = store_marks(store, &marks, eb);
-
-    if (err == ERR_OK)
-        err = store_last(store, NULL, 0, count, UINT32_MAX, position, &found, &done, eb);
-    s->newest_at_start = marks.newest;
-    if (count == 0)
-        *position = marks.newest;
-    return err;
-}
-
-static enum err
-start_reading(struct server *s, struct store *store, struct errbuf *eb)
-{
-    const struct settings *set = s->settings;
-    struct reader_limits limits = {(size_t)set->page_bytes, (uint32_t)set->page_rows,
-                                   (uint32_t)set->scan_rows, set->poll_ms};
-    int64_t position;
-    enum err err = start_position(s, store, &position, eb);
-
-    memcpy(s->epoch, store_epoch(store), sizeof s->epoch);
-    if (err == ERR_OK &&
-        hub_init(&s->hub, (uint64_t)set->window_bytes, (uint64_t)set->window_events,
-                 (size_t)set->page_cache, position) != ERR_OK)
-        err = err_set(eb, ERR_NOMEM, "out of memory for --window-bytes and --window-events");
-    s->hub.feed_memory.max = (size_t)set->feed_bytes;
-    if (err != ERR_OK) {
-        store_close(store);
-        return err;
-    }
-    err = reader_start(&s->reader, store, position, &limits, loop_wake, s, eb);
-    if (err != ERR_OK)
-        hub_finish(&s->hub);
-    return err;
-}
-
-static enum err
-start_writing(struct server *s, struct store *store, struct errbuf *eb)
-{
-    struct writer_limits limits = {(size_t)s->settings->event_max,
-                                   (size_t)s->settings->publish_queue};
-
-    return store ? writer_start(&s->writer, store, &limits, loop_wake, s, eb) : ERR_OK;
-}
-
-static void
-stop_writing(struct server *s)
-{
-    struct writer_job *job;
-
-    if (!s->writer)
-        return;
-    writer_stop(s->writer);
-    while ((job = writer_take(s->writer)))
-        publish_written(s, job);
-    writer_destroy(s->writer);
-    s->writer = NULL;
-}
-
-/* After the loop: nothing is running but the reader. */
-static void
-stop_reading(struct server *s)
-{
-    struct page_request *request;
-
-    reader_stop(s->reader);
-    stage_replay(s);
-    while ((request = hub_next_request(&s->hub)))
-        hub_fail(&s->hub, request, drop_subscriber, NULL);
-    reader_destroy(s->reader);
-    hub_finish(&s->hub);
-}
-
-static enum err
-read_token_key(struct server *s, struct errbuf *eb)
-{
-    const struct settings *set = s->settings;
-
-    return set->token_key ? jws_key_read(&s->token_key, set->token_key,
-                                         (enum jws_algorithm)set->token_algorithm, JWS_VERIFY, eb)
-                          : ERR_OK;
-}
-
-/* Sockets, database, event loop and threads are there, and nobody has been served yet. */
-static void
-give_up_rights(const struct settings *set)
-{
-    struct errbuf eb;
-    enum err err = set->sandbox == SANDBOX_ON ? sandbox_enter(&eb) : ERR_OK;
-
-    if (err == ERR_OK)
-        log_line(LOG_INFO, "the sandbox is %s",
-                 set->sandbox == SANDBOX_ON ? "on" : "off, as --sandbox says");
-    else if (err == ERR_MISSING)
-        log_line(LOG_INFO, "there is no sandbox: %s", eb.text);
-    else
-        log_line(LOG_WARN, "serving without a sandbox: %s", eb.text);
-}
-
-static enum err
-run(struct server *s, struct settings *settings, struct store *store, struct store *writable,
-    const struct request *single, struct errbuf *eb)
-{
-    enum err err;
-
-    s->settings = settings;
-    s->single = single;
-    s->now_ms = clock_mono_ms();
-    s->conns_max = max_connections();
-    init_lists(s);
-    err = read_token_key(s, eb);
-    if (err == ERR_OK)
-        err = loop_open(s, eb);
-    if (err != ERR_OK) {
-        jws_key_finish(&s->token_key);
-        store_close(store);
-        store_close(writable);
-        return err;
-    }
-    err = start_writing(s, writable, eb);
-    if (err == ERR_OK)
-        err = start_reading(s, store, eb);
-    else
-        store_close(store);
-    if (err == ERR_OK) {
-        give_up_rights(settings);
-        loop_run(s);
-        stop_writing(s);
-        stop_reading(s);
-    }
-    stop_writing(s);
-    loop_close(s);
-    addresses_finish(&s->addresses);
-    deadlines_finish(&s->expiring);
-    deadlines_finish(&s->polls);
-    jws_key_finish(&s->token_key);
-    return err;
-}
-
-enum err
-server_run(struct server *s, struct settings *settings, struct store *store, struct store *writable,
-           const int *sockets, int n_sockets, struct errbuf *eb)
-{
-    int one = 1;
-    enum err err;
-
-    for (int i = 0; i < n_sockets; i++) {
-        s->sockets[i] = sockets[i];
-        /* Inherited by TCP's connections; refused by a unix socket, which does not need it. */
-        setsockopt(sockets[i], IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    }
-    s->n_sockets = n_sockets;
-    err = request_setup((size_t)settings->request_max, eb);
-    if (err == ERR_OK) {
-        err = run(s, settings, store, writable, NULL, eb);
-    } else {
-        store_close(store);
-        store_close(writable);
-    }
-    request_teardown();
-    return err;
-}
-
-enum err
-server_run_cgi(struct server *s, struct settings *settings, struct store *store,
-               const struct request *request, struct errbuf *eb)
-{
-    return run(s, settings, store, NULL, request, eb);
 }

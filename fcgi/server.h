@@ -97,6 +97,9 @@ enum err server_run_cgi(struct server *s, struct settings *settings, struct stor
 /* One turn of the work; loop.c calls it before the loop waits. */
 void server_turn(struct server *s);
 
+/* Once the reader has stopped: takes what it has read, and gives up what nobody will read. */
+void server_drop_pages(struct server *s);
+
 /* Moves a connection to another list, at its end, with the time of now. */
 void server_list(struct server *s, struct conn *c, struct conn_list *list);
 
