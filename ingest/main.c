@@ -66,7 +66,7 @@ static enum err
 job_open(struct job *job, struct errbuf *eb)
 {
     struct settings *s = job->settings;
-    enum store_sync sync = s->sync == 0 ? STORE_SYNC_FULL : STORE_SYNC_NORMAL;
+    enum store_sync sync = s->sync == SYNC_FULL ? STORE_SYNC_FULL : STORE_SYNC_NORMAL;
     enum err err;
 
     job->report = report_create(s->quiet);

@@ -29,8 +29,11 @@ write_position(struct reader *r, struct errbuf *eb)
 {
     struct position p = {0};
     struct text id = TEXT_NONE;
-    enum err err = source_take_position(r->source, r->offset, r->line, &p, eb);
+    enum err err;
 
+    if (r->settings->source && r->settings->sync == SYNC_FULL)
+        source_sync(r->source);
+    err = source_take_position(r->source, r->offset, r->line, &p, eb);
     if (err != ERR_OK)
         return r->settings->source ? err : ERR_OK;
     if (r->settings->format == FORMAT_SSE)

@@ -9,6 +9,7 @@
 
 /* In the order of the words in options.def. */
 enum format { FORMAT_NDJSON, FORMAT_SSE, FORMAT_LINES };
+enum sync { SYNC_FULL, SYNC_NORMAL };
 
 #define SETTINGS_MEMBER_FLAG bool
 #define SETTINGS_MEMBER_COUNT int64_t

@@ -21,6 +21,7 @@ struct source {
     int fd;       /* the present file; -1 = not there yet */
     int next_fd;  /* the one after it, once known; -1 = not known */
     int64_t offset, line;
+    int64_t synced;       /* so many bytes of the present file survive a power cut */
     struct position mark; /* the last one taken in the present file, to see it replaced */
     struct watch watch;
     struct errbuf notice, shown;
@@ -52,6 +53,7 @@ adopt(struct source *s, int fd, int64_t offset, int64_t line)
     s->fd = fd;
     s->offset = offset;
     s->line = line;
+    s->synced = 0;
     s->mark.in_file = false;
     s->named = has_the_name(s);
     if (s->follow)
@@ -413,6 +415,19 @@ source_take_position(struct source *s, int64_t offset, int64_t line, struct posi
                                .inode = (uint64_t)st.st_ino};
     }
     return ERR_OK;
+}
+
+/* Whoever appends to a log seldom syncs it. A file system that cannot do it for a reader leaves
+ * things as they are: its answer is not looked at. */
+void
+source_sync(struct source *s)
+{
+    struct stat st;
+
+    if (!s->in_file || s->fd < 0 || s->offset <= s->synced || fstat(s->fd, &st) != 0)
+        return;
+    fdatasync(s->fd);
+    s->synced = (int64_t)st.st_size;
 }
 
 int64_t

@@ -52,6 +52,10 @@ bool source_has_positions(const struct source *s);
 enum err source_take_position(struct source *s, int64_t offset, int64_t line, struct position *p,
                               struct errbuf *eb);
 
+/* Brings what was read of a file to the disk, so that no position outlives the bytes it stands
+ * behind. Costs a system call only when there are new ones. */
+void source_sync(struct source *s);
+
 /* Offset of the next byte; of the line there, as far as the position knew it (1 otherwise). */
 int64_t source_offset(const struct source *s);
 int64_t source_line(const struct source *s);
