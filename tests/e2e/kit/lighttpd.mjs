@@ -8,10 +8,10 @@ import { childrenOf, Process } from './process.mjs';
 
 export class Lighttpd {
     /**
-     * place: { dir, db, socket, web, tls, options, parameters, edits }; variant: "minimal", with further
-     * FastCGI parameters, "bin-path", "cgi" or "production", the last with place.users (lines of
-     * htpasswd) as the logins of auth.conf. With bin-path and cgi lighttpd starts the responder, with
-     * place.options. edits: see nginx.mjs.
+     * place: { dir, db, socket, web, tls, options, parameters, retryMs, edits }; variant: "minimal",
+     * with further FastCGI parameters and a retry time in place of 2 to 5 s, "bin-path", "cgi" or
+     * "production", the last with place.users (lines of htpasswd) as the logins of auth.conf. With
+     * bin-path and cgi lighttpd starts the responder, with place.options. edits: see nginx.mjs.
      */
     static async open(place, variant) {
         const lighttpd = new Lighttpd();
@@ -38,7 +38,10 @@ export class Lighttpd {
             chmodSync(script, 0o755);
             exchanges.push(['/usr/share/freshet/lighttpd/events.cgi', script]);
         } else {
-            exchanges.push(['/usr/share/freshet/lighttpd/retry.cgi', `${root}/lighttpd/retry.cgi`]);
+            const script = join(lighttpd.dir, 'retry.cgi');
+            configure('lighttpd/retry.cgi', script,
+                place.retryMs ? [['$((2000 + $$ % 3000))', String(place.retryMs)]] : []);
+            exchanges.push(['/usr/share/freshet/lighttpd/retry.cgi', script]);
         }
         if (variant === 'minimal')
             exchanges.push(...this.backend(place));

@@ -9,9 +9,9 @@ import { until } from './wait.mjs';
 
 export class Nginx {
     /**
-     * place: { dir, socket, web, tls, auth, parameters, keep, edits }; variant: "minimal", with further
-     * FastCGI parameters and, if wanted, so many kept connections, or "production". edits: [old, new]
-     * pairs, what is made different on purpose.
+     * place: { dir, socket, web, tls, auth, parameters, keep, retryMs, edits }; variant: "minimal", with
+     * further FastCGI parameters and, if wanted, so many kept connections and another retry time, or
+     * "production". edits: [old, new] pairs, what is made different on purpose.
      */
     static async open(place, variant) {
         const nginx = new Nginx();
@@ -66,8 +66,9 @@ export class Nginx {
             const keep = place.keep === undefined ? [] : [
                 [`fastcgi_pass ${fastcgi};`, 'fastcgi_pass freshet; fastcgi_keep_conn on;'],
                 ['server {', `upstream freshet { server ${fastcgi}; keepalive ${place.keep}; }\nserver {`]];
-            configure('nginx/minimal.conf', site,
-                [...common, ['include fastcgi_params;', `include fastcgi_params;${parameters}`], ...keep]);
+            const retry = place.retryMs ? [['retry: 3000', `retry: ${place.retryMs}`]] : [];
+            configure('nginx/minimal.conf', site, [...common,
+                ['include fastcgi_params;', `include fastcgi_params;${parameters}`], ...keep, ...retry]);
         }
         await nginx.start();
         return nginx;

@@ -34,8 +34,11 @@ export function keep(child) {
 }
 
 export class Process {
-    /** Starts it; output (stdout and stderr) is appended to the file `log`. */
-    constructor(command, args, { log, env, cwd, stdin = 'ignore' } = {}) {
+    /**
+     * Starts it; output (stdout and stderr) is appended to the file `log`. orphans: its children are to
+     * end by themselves when it is gone, as they must where nobody ends the rest of its group.
+     */
+    constructor(command, args, { log, env, cwd, stdin = 'ignore', orphans = false } = {}) {
         const out = openSync(log, 'a');
         this.command = [command, ...args].join(' ');
         this.log = log;
@@ -50,7 +53,8 @@ export class Process {
         }).then((how) => {
             // The leader is gone; take what is left of its group along (a crashed nginx master's
             // workers would keep the port).
-            signalGroup(this.child.pid, 'SIGKILL');
+            if (!orphans)
+                signalGroup(this.child.pid, 'SIGKILL');
             running.delete(this.child);
             this.how = how;
             return how;

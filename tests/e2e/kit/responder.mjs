@@ -12,11 +12,14 @@ import { until } from './wait.mjs';
 const holder = fileURLToPath(new URL('holder.sh', import.meta.url));
 
 export class Responder {
-    /** place: { dir, db, env }; options: further command line options; env: see world.mjs. */
+    /**
+     * place: { dir, db, env, orphans }; options: further command line options; env: see world.mjs;
+     * orphans: see process.mjs.
+     */
     static async open(place, way, options = []) {
         const responder = new Responder();
-        responder.env = place.env;
         responder.way = way;
+        responder.around = { env: place.env, orphans: place.orphans };
         responder.log = join(place.dir, 'responder.log');
         responder.pidfile = join(place.dir, 'responder.pid');
         const path = join(place.dir, 'f.sock');
@@ -38,7 +41,7 @@ export class Responder {
 
     async start() {
         const [command, ...args] = this.command;
-        this.process = new Process(command, args, { log: this.log, env: this.env });
+        this.process = new Process(command, args, { log: this.log, ...this.around });
         await this.process.ready('the responder to listen', () => accepts(this.where));
         if (this.way === 'activation')
             await until('the first responder under the holder', () => existsSync(this.pidfile));
