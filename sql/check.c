@@ -157,6 +157,15 @@ ask(struct check *c, enum checking sql, int64_t *a, int64_t *b)
 
 /* ---- what file it is ---- */
 
+static void
+find_no_table(struct check *c)
+{
+    char cure[CHECK_CURE_SIZE];
+
+    snprintf(cure, sizeof cure, "freshet init --db %s", c->order->path);
+    check_bad(c, CHECK_BROKEN, "file", cure, "empty: there is no table in it");
+}
+
 /* True: its other parts can be judged. */
 static bool
 is_ours(struct check *c, int64_t application, int64_t version, int64_t tables, int64_t own)
@@ -164,8 +173,7 @@ is_ours(struct check *c, int64_t application, int64_t version, int64_t tables, i
     char cure[CHECK_CURE_SIZE];
 
     if (tables == 0) {
-        snprintf(cure, sizeof cure, "freshet init --db %s", c->order->path);
-        check_bad(c, CHECK_BROKEN, "file", cure, "empty: there is no table in it");
+        find_no_table(c);
         return false;
     }
     if (application != STORE_APPLICATION_ID && own < 3) {
@@ -341,6 +349,10 @@ check_database(const struct check_order *order, struct errbuf *eb)
 
     if (err != ERR_OK)
         return err;
+    if (store_is_empty_file(order->path)) {
+        find_no_table(&c);
+        return ERR_OK;
+    }
     c.store = mem_zalloc(sizeof *c.store);
     if (!c.store)
         return err_set(eb, ERR_NOMEM, "%s: out of memory", order->path);

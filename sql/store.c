@@ -279,16 +279,12 @@ store_check_file(const char *path, struct errbuf *eb)
     return ERR_OK;
 }
 
-/* SQLite would remove the WAL that lies beside an empty file, whosever that is. */
-static enum err
-check_content(const char *path, struct errbuf *eb)
+bool
+store_is_empty_file(const char *path)
 {
     struct stat st;
 
-    if (stat(path, &st) == 0 && st.st_size == 0)
-        return err_set(eb, ERR_MISSING, "%s: empty; make it with: freshet init --db %s", path,
-                       path);
-    return ERR_OK;
+    return stat(path, &st) == 0 && st.st_size == 0;
 }
 
 static const char *
@@ -332,8 +328,8 @@ store_open(struct store **store, const char *path, enum store_mode mode, enum st
     struct store *s;
     enum err err = store_check_file(path, eb);
 
-    if (err == ERR_OK)
-        err = check_content(path, eb);
+    if (err == ERR_OK && store_is_empty_file(path))
+        err = err_set(eb, ERR_MISSING, "%s: empty; make it with: freshet init --db %s", path, path);
     *store = NULL;
     if (err != ERR_OK)
         return err;

@@ -44,6 +44,9 @@ enum { STORE_APPLICATION_ID = 0x66727368, STORE_VERSION = 1 };
 
 /* ERR_MISSING, ERR_IO, or ERR_FOREIGN for what is no regular file. */
 enum err store_check_file(const char *path, struct errbuf *eb);
+/* Such a file must not be opened: SQLite would remove the WAL that lies beside it, whosever that
+ * is. */
+bool store_is_empty_file(const char *path);
 /* The first step of opening: s has its path and a bare connection. flags: SQLITE_OPEN_…. */
 enum err store_connect(struct store *s, const char *path, int flags, struct errbuf *eb);
 

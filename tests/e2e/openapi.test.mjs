@@ -276,7 +276,7 @@ describe('every response of doc/openapi.json, through nginx', { concurrency: fal
             503: null,
         },
     };
-    // A damaged database and a full disk are not for a test like this one; null: nor is a crowd.
+    // A damaged database and a full disk are provoked by tests/faults; null: a crowd by another test.
     const unprovoked = (status) => [500, 507].includes(status);
 
     for (const [one, status, kind] of promises) {

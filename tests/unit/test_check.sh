@@ -109,7 +109,10 @@ echo '# files that are none'
 printf 'something else, %4096s' '' >"$db"
 finds file 'not an SQLite database'
 : >"$db"
+printf 'of another life' >"$db-wal"
 finds file 'empty: there is no table'
+test_that 'the WAL beside an empty file is left alone' [ "$(cat "$db-wal")" = 'of another life' ]
+rm -f "$db-wal"
 rm -f "$db"
 sqlite3 "$db" 'CREATE TABLE a(b)'
 finds file 'a database of another program'
