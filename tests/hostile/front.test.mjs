@@ -81,6 +81,8 @@ describe('a hostile web server', () => {
         'a value of 2 GB': Buffer.concat([begin(), params(Buffer.from([1, 255, 255, 255, 255, 65, 66]))]),
         'a name and a value of 2 GB': Buffer.concat([begin(),
             params(Buffer.from([255, 255, 255, 255, 255, 255, 255, 255, 65, 66]))]),
+        'a name and a value whose sum is 2 GB': Buffer.concat([begin(),
+            params(Buffer.from([0xbf, 255, 255, 255, 0xbf, 255, 255, 255, 65, 66]))]),
         'lengths whose sum is small in 32 bits': Buffer.concat([begin(),
             params(Buffer.from([255, 255, 255, 255, 128, 0, 0, 3, 65, 66]))]),
         'a length that is cut': Buffer.concat([begin(), params(Buffer.from([255, 255]))]),
