@@ -70,7 +70,12 @@ enum parameter {
     UNKNOWN,
 };
 
-enum { STREAM = 1 << QUERY_STREAM, PAGE = 1 << QUERY_PAGE, LIST = 1 << QUERY_TOPICS };
+enum {
+    STREAM = 1 << QUERY_STREAM,
+    PAGE = 1 << QUERY_PAGE,
+    LIST = 1 << QUERY_TOPICS,
+    EVENT = 1 << QUERY_EVENT,
+};
 
 /* Which names mean something for which kinds of answer, and which say where it begins. */
 static const struct {
@@ -79,7 +84,7 @@ static const struct {
     unsigned kinds;
     bool is_start;
 } known[] = {
-    {"topic", TOPIC, STREAM | PAGE | LIST, false},
+    {"topic", TOPIC, STREAM | PAGE | LIST | EVENT, false},
     {"type", TYPE, STREAM | PAGE, false},
     {"where", WHERE, STREAM | PAGE, false},
     {"reset", RESET, STREAM | PAGE, false},
@@ -97,12 +102,10 @@ static const struct {
 static enum parameter
 parameter_of(struct text name, enum query_kind kind)
 {
-    unsigned bit = kind == QUERY_EVENT ? LIST : 1U << kind;
-
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (!text_equal(name, text_of(known[i].name)))
             continue;
-        if (known[i].kinds & bit)
+        if (known[i].kinds & 1U << kind)
             return known[i].parameter;
         return kind == QUERY_TOPICS ? REFUSED : UNKNOWN;
     }
