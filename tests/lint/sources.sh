@@ -7,7 +7,8 @@ cd "${top_srcdir:-.}"
 
 # Our own texts: what git would know, or a tarball holds.
 files() {
-    find . \( -name .git -o -name node_modules -o -path ./build -o -path ./build-aux -o -name '*.cache' \) \
+    find . \( -name .git -o -name node_modules -o -path ./tests/fuzz/corpus -o -path ./tests/fuzz/regressions \
+        -o -path ./build -o -path ./build-aux -o -name '*.cache' \) \
         -prune -o -type f "$@" -print | sort
 }
 

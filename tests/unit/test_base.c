@@ -279,6 +279,8 @@ a_file_says_in_which_line_it_is_wrong(void **state)
         {TEXT_LIT("[all]\n  count = 2\n\tname = a ; c\n"), NULL}, /* no continuation of another */
         {TEXT_LIT("[all]\nname = " X50 X50 X50 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n"),
          NULL},
+        {TEXT_LIT("[all]\nname = " X50 X50 X50 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n"),
+         ":2: the line is longer"},
         {TEXT_LIT("[all]\nname = " X50 X50 X50 X50 "\n"), ":2: the line is longer"},
         {TEXT_LIT("[all]\nname = " X50 X50 X50 X50), ":2: the line is longer"},
         {TEXT_LIT("[all]\nname = a\0b\n"), ":2: the line has a NUL"},
