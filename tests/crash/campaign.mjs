@@ -66,7 +66,8 @@ class Campaign {
         chmodSync(this.dir, 0o755);
         this.db = new Database(this.dir);
         const place = { dir: this.dir, db: this.db.file, web: join(root, 'web'), retryMs: RETRY_MS,
-            parameters: { FRESHET_PUBLISH: 'on' }, orphans: true };
+            // nginx keeps connections to the responder, as production.conf does; lighttpd does not.
+            parameters: { FRESHET_PUBLISH: 'on' }, keep: 4, orphans: true };
         this.responder = await Responder.open(place, 'unix', OPTIONS);
         place.socket = this.responder.socket;
         this.nginx = await Nginx.open(place, 'minimal');
