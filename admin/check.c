@@ -105,7 +105,7 @@ add_finding(void *context, enum check_level level, const char *part, const char 
 static int
 check(const struct settings *settings)
 {
-    struct check_watch watch = {0};
+    struct check_watch watch = {NULL, 0, 0};
     struct progress progress;
     struct report report;
     struct check_order order = {.path = settings->db,

@@ -17,7 +17,7 @@ static const struct {
 #undef SYMPTOM
 };
 
-static void
+__attribute__((format(printf, 4, 0))) static void
 say(struct doctor *d, enum report_level level, const char *part, const char *format,
     va_list arguments)
 {

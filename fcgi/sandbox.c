@@ -104,8 +104,8 @@ static void
 add_conditions(struct rules *r)
 {
     const struct scmp_arg_cmp no_code = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
-    const struct scmp_arg_cmp myself = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid());
-    const struct scmp_arg_cmp only_asks = SCMP_A2(SCMP_CMP_EQ, 0);
+    const struct scmp_arg_cmp myself = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0);
+    const struct scmp_arg_cmp only_asks = SCMP_A2(SCMP_CMP_EQ, 0, 0);
     const struct scmp_arg_cmp thread = SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD);
     /* libuv makes descriptors non-blocking with the first, stdio asks for a terminal. */
     static const unsigned long ioctls[] = {FIONBIO, FIOCLEX, FIONREAD, TCGETS};
@@ -118,7 +118,7 @@ add_conditions(struct rules *r)
     add_call(r, SCMP_ACT_ALLOW, "tgkill", 1, &myself); /* abort() */
     add_call(r, SCMP_ACT_ALLOW, "prlimit64", 1, &only_asks);
     for (size_t i = 0; i < COUNT_OF(ioctls); i++)
-        add_call(r, SCMP_ACT_ALLOW, "ioctl", 1, &SCMP_A1(SCMP_CMP_EQ, ioctls[i]));
+        add_call(r, SCMP_ACT_ALLOW, "ioctl", 1, &SCMP_A1(SCMP_CMP_EQ, ioctls[i], 0));
 }
 
 static void

@@ -23,7 +23,7 @@ static const char *const texts[] = {
 
 /* ---- findings ---- */
 
-static void
+__attribute__((format(printf, 5, 0))) static void
 tell(struct check *c, enum check_level level, const char *part, const char *cure,
      const char *format, va_list arguments)
 {
