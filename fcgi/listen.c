@@ -100,6 +100,7 @@ listen_tcp(const char *host_port, int *fd, struct errbuf *eb)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found;
     const char *colon = strrchr(host_port, ':');
+    const char *name = host_port;
     char host[256];
     size_t n = colon ? (size_t)(colon - host_port) : 0;
     int failed;
@@ -108,10 +109,10 @@ listen_tcp(const char *host_port, int *fd, struct errbuf *eb)
     if (!colon || colon[1] == '\0' || n >= sizeof host)
         return err_set(eb, ERR_INVALID, "--listen tcp:%s: expected tcp:HOST:PORT", host_port);
     if (n >= 2 && host_port[0] == '[' && host_port[n - 1] == ']') { /* [::1]:9000 */
-        host_port++;
+        name++;
         n -= 2;
     }
-    memcpy(host, host_port, n);
+    memcpy(host, name, n);
     host[n] = '\0';
     failed = getaddrinfo(n ? host : NULL, colon + 1, &hints, &found);
     if (failed)

@@ -1,14 +1,17 @@
 // Every way to start the responder, and how it behaves as a process: idle, signalled, left by its
 // clients.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import {
-    mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync,
+    mkdtempSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync, statSync, writeFileSync,
 } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { program } from './kit/env.mjs';
-import { Process, run } from './kit/process.mjs';
+import { freePort } from './kit/net.mjs';
+import { childrenOf, Process, run } from './kit/process.mjs';
 import { quiet, until } from './kit/wait.mjs';
 import { World } from './kit/world.mjs';
 
@@ -214,6 +217,86 @@ describe('the responder as a process', { concurrency: 3 }, () => {
         const foreign = run(fcgi, ['--db', program('freshet-fcgi'), ...listen]);
         assert.equal(foreign.code, 1);
     });
+
+    story('where it cannot listen is told, with the address as it was given', {}, async (world) => {
+        const fcgi = program('freshet-fcgi');
+        const taken = await freePort();
+        const holder = createServer().listen(taken, '127.0.0.1');
+        await once(holder, 'listening');
+        const file = join(world.dir, 'a-file');
+        writeFileSync(file, 'precious');
+        const refused = [
+            [`unix:${file}`, 1, /a-file: there is a file that is not a socket/],
+            [`unix:${join(world.dir, 'none', 's')}`, 1, /none\/s: No such file or directory/],
+            ['unix:', 64, /the path must have 1 to 107 bytes/],
+            [`unix:/${'x'.repeat(107)}`, 64, /the path must have 1 to 107 bytes/],
+            ['tcp:9000', 64, /tcp:9000: expected tcp:HOST:PORT/],
+            ['tcp:127.0.0.1:', 64, /expected tcp:HOST:PORT/],
+            ['tcp:[::1]:no-such-service', 64, /--listen tcp:\[::1\]:no-such-service: /],
+            ['9000', 64, /"9000": expected unix:PATH or tcp:HOST:PORT/],
+        ];
+        try {
+            for (const [address, code, text] of refused) {
+                const how = run(fcgi, ['--db', world.db.file, '--listen', address], { within: 5000 });
+                assert.deepEqual([address, how.code], [address, code], how.stderr);
+                assert.match(how.stderr, text);
+            }
+            const busy = run(fcgi, ['--db', world.db.file, '--listen', `tcp:127.0.0.1:${taken}`]);
+            assert.notEqual(busy.code, 0);
+            assert.match(busy.stderr, new RegExp(`tcp:127\\.0\\.0\\.1:${taken}: Address already in use`));
+        } finally {
+            holder.close();
+        }
+        assert.equal(readFileSync(file, 'utf8'), 'precious');
+    });
+
+    story('a start that is not meant so is told what is wrong with it', {}, async (world) => {
+        const fcgi = program('freshet-fcgi');
+        const socket = join(world.dir, 'other.sock');
+        // By hand, in a shell: neither a socket nor a CGI request.
+        const bare = run(fcgi, ['--db', world.db.file]);
+        assert.equal(bare.code, 64);
+        assert.match(bare.stderr, /no socket to listen on: give --listen ADDRESS/);
+        const mode = run(fcgi, ['--db', world.db.file, '--listen', `unix:${socket}`, '--socket-mode', '9']);
+        assert.equal(mode.code, 64);
+        assert.match(mode.stderr, /--socket-mode: "9" is not an octal mode/);
+        // What a unit of systemd may pass by mistake: something that does not listen, or too much.
+        const passed = (count) => run('sh', ['-c', 'LISTEN_PID=$$ LISTEN_FDS=$1 exec "$2" --db "$3" 3</dev/null',
+            'sh', count, fcgi, world.db.file]);
+        const wrong = passed('1');
+        assert.equal(wrong.code, 64);
+        assert.match(wrong.stderr, /descriptor 3, which was passed, is not a listening stream socket/);
+        const many = passed('99');
+        assert.equal(many.code, 64);
+        assert.match(many.stderr, /99 sockets were passed; at most \d+ can be served/);
+        // It had begun to listen: the socket is gone again.
+        const key = run(fcgi, ['--db', world.db.file, '--listen', `unix:${socket}`,
+            '--token-key', join(world.dir, 'no-key')]);
+        assert.equal(key.code, 1);
+        assert.match(key.stderr, /no-key: No such file or directory/);
+        assert.throws(() => statSync(socket), { code: 'ENOENT' });
+    });
+
+    story('a worker that cannot start is told of, and tried again until it can',
+        { options: ['--workers', '2', '--retry-min', '200ms', '--retry-max', '400ms'] }, async (world) => {
+            const { pid } = world.responder;
+            const [victim, other] = childrenOf(pid);
+            const db = world.db.file;
+            renameSync(db, `${db}.away`);
+            process.kill(victim, 'SIGKILL');
+            await until('a worker that has no database',
+                () => /worker \d+ ended with status 1; it is started again/.test(world.responder.output()));
+            assert.ok(childrenOf(pid).includes(other), 'the other one goes on');
+            renameSync(`${db}.away`, db);
+            await until('two workers that stay', async () => {
+                const first = childrenOf(pid);
+                await quiet(1500); // longer than the pause between two attempts
+                return first.length === 2 && String(childrenOf(pid)) === String(first);
+            });
+            const stream = await world.live('?topic=a');
+            world.db.publish({ topic: 'a', data: 'back' });
+            assert.equal((await stream.take(1))[0].data, 'back');
+        });
 
     story('a second responder does not take over the socket of one that lives', {}, async (world) => {
         const second = new Process(program('freshet-fcgi'),
