@@ -39,6 +39,37 @@ ids_are() {
     }
 }
 
+# soon COMMAND…: holds within a deadline.
+soon() {
+    tries=500
+    until "$@"; do
+        tries=$((tries - 1))
+        [ "$tries" -gt 0 ] || return 1
+        sleep 0.02
+    done
+}
+
+has_open() {
+    find "/proc/$1/fd" -lname "*/$2" | grep -q .
+}
+
+# The other one has begun, init sees an empty file and waits, the other one commits.
+somebody_is_faster() {
+    raced=$dir/raced.db
+    mkfifo "$dir/go"
+    {
+        sed '/^COMMIT;/,$d' "$schema"
+        echo ".shell touch $dir/begun"
+        cat "$dir/go"
+    } | sqlite3 -batch -bail "$raced" &
+    soon test -e "$dir/begun" || return 1
+    "$freshet" init --db "$raced" >"$dir/out" 2>"$dir/err" &
+    init=$!
+    soon has_open "$init" raced.db || return 1
+    sed -n '/^COMMIT;/,$p' "$schema" >"$dir/go"
+    wait "$init" && grep -q 'exists already' "$dir/out" && same_schema "$raced" "$dir/shell.db"
+}
+
 to_full_disk() {
     "$@" >/dev/full
 }
@@ -56,6 +87,7 @@ test_that 'and leaves it as it is' [ "$(sql 'SELECT epoch FROM feed')" = "$epoch
 test_that 'the sqlite3 shell can make one too' make_schema_with_the_shell "$dir/shell.db"
 test_that 'and it is the same' same_schema "$db" "$dir/shell.db"
 test_that 'init takes it for its own' ends 0 'exists already' "$freshet" init --db "$dir/shell.db"
+test_that 'two that make the same one at once make one' somebody_is_faster
 test_that 'loading the schema twice is refused' ends 1 'in use already' \
     make_schema_with_the_shell "$dir/shell.db"
 sqlite3 "$dir/foreign.db" 'CREATE TABLE a(b)'

@@ -122,6 +122,45 @@ says 'line 6: not JSON'
 says '2 events committed, 0 repeated, 4 rejected'
 sed '/"data":"[12]"}$/d' in | cmp -s - kept || fail "--rejects kept something else"
 
+story "a rejected block of an SSE stream is kept, and goes in when it is fed again"
+{
+    printf 'id: 1\ndata: {"wiki":"en"}\n\n'
+    printf 'event: edit\nid: 2\ndata: {"n":\ndata: 1}\n\n'
+    printf 'data: no JSON\n\n'
+} >in
+run 0 --format sse --topic-from /wiki --key-id --rejects kept in
+says '1 events committed, 0 repeated, 2 rejected'
+run 0 --format sse --topic again --key-id kept
+is "SELECT type, key, data FROM events WHERE topic = 'again'" 'edit|2|{"n":
+1}
+||no JSON'
+
+story "rejects that cannot be kept end the run, and nothing that came after is committed"
+lines 1 10 >in
+echo 'no JSON' >>in
+lines 11 20 >>in
+run 1 --rejects /dev/full in
+says '--rejects /dev/full: No space left on device'
+is 'SELECT count(*) FROM events WHERE data + 0 > 10' 0
+run 1 --rejects "$dir/there/is/none" in
+says "--rejects $dir/there/is/none: No such file or directory"
+
+story "on a terminal one line tells how far it is, and is gone at the end"
+{
+    lines 1 20 | sed "s/\"}/ $(head -c 100000 /dev/zero | tr '\0' x)&/"
+    echo 'no JSON'
+    lines 21 30
+} >in
+TERM=xterm script -qec "'$ingest' --db db --rate 30 in" /dev/null >out </dev/null 2>err ||
+    fail "exit status $? on a terminal"
+esc=$(printf '\033')
+tr '\r' '\n' <out >err
+says "^$esc\[K[0-9]* events  [0-9]*/s  .* of 2.0 MB ([0-9]*%)  [0-9]*:[0-9][0-9] left"
+says '  1 rejected$'
+says "^$esc\[K.*30 events committed, 0 repeated, 1 rejected"
+TERM=xterm script -qec "'$ingest' --quiet --db db --rate 30 in" /dev/null >out </dev/null 2>err
+! grep -q "$esc" out || fail "--quiet draws"
+
 story "many bad lines do not flood the journal"
 seq 1 5000 >in
 run 0 in
