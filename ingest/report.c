@@ -102,17 +102,6 @@ report_reject(struct report *r, const char *input, int64_t line, const char *why
     pthread_mutex_unlock(&r->lock);
 }
 
-int64_t
-report_rejects(struct report *r)
-{
-    int64_t n;
-
-    pthread_mutex_lock(&r->lock);
-    n = r->rejects;
-    pthread_mutex_unlock(&r->lock);
-    return n;
-}
-
 const char *
 report_size(char *buffer, int64_t n)
 {

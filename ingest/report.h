@@ -26,7 +26,6 @@ void report_committed(struct report *r, int64_t events, int64_t repeats);
 
 /* Reader: one more item was rejected. */
 void report_reject(struct report *r, const char *input, int64_t line, const char *why);
-int64_t report_rejects(struct report *r);
 
 /* Reader: bytes read so far, and of how many; total 0 = unknown. Draws when it is time to. */
 void report_progress(struct report *r, int64_t bytes, int64_t total);
