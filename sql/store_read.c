@@ -528,7 +528,8 @@ enum err
 store_since(struct store *s, int64_t created_ms, int64_t *position, struct errbuf *eb)
 {
     struct store_marks marks;
-    int64_t low, high; /* the first id that is late enough, or newest + 1, is in [low, high] */
+    /* The first id that is late enough, or newest + 1, is in [low, high]. */
+    int64_t low = 0, high = 0;
     enum err err;
     bool own;
 
@@ -536,8 +537,10 @@ store_since(struct store *s, int64_t created_ms, int64_t *position, struct errbu
     if (err != ERR_OK)
         return err;
     err = store_marks(s, &marks, eb);
-    low = marks.oldest;
-    high = marks.newest + 1;
+    if (err == ERR_OK) {
+        low = marks.oldest;
+        high = marks.newest + 1;
+    }
     while (err == ERR_OK && low < high) {
         int64_t middle = low + (high - low) / 2, id, created;
 
