@@ -152,7 +152,7 @@ describe('descriptors', () => {
         const stream = await world.live('?topic=a');
         world.break('accept socket: EMFILE');
         const late = world.stream('?topic=a'); // waits in the listening socket's queue
-        await world.logged(/accepting pauses for 100 ms: Too many open files; \d+ connections are open/);
+        await world.logged(/accepting pauses for 100 ms at a time: Too many open files; \d+ connections are open/);
         world.db.publish(event('one'));
         await stream.take(1);
         world.mend();
