@@ -486,7 +486,7 @@ store_last(struct store *s, const struct subscription *filter, int64_t before, u
     if (err != ERR_OK)
         return err;
     err = store_marks(s, &marks, eb);
-    if (before == 0)
+    if (err == ERR_OK && before == 0)
         before = marks.newest + 1;
     if (err == ERR_OK && n > 0)
         err = way == WAY_TOPICS ? search_merged(&search, before, eb)

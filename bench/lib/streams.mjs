@@ -279,10 +279,11 @@ const soak = {
     name: 'soak', title: 'Soak: 1,000 clients coming and going',
     servers: ['freshet'],
     why: 'Streams stay for about 10 s and come back with their Last-Event-ID, 50 events a second. Memory and ' +
-        'descriptors after the first third against the end.',
+        'descriptors after the first third against the end. The window holds 1 MB, so that it has been full for long ' +
+        'by then.',
     seconds: [60, 30], repetitions: [1, 1], samples: true,
     async measure(server, ctx) {
-        const target = await ctx.open();
+        const target = await ctx.open({ options: ['--window-bytes', '1M'] });
         const load = ctx.load(target, { streams: ctx.size(1000), stay: 10, away: 0.5, return: 1 });
         await load.open(1);
         const curve = [];

@@ -94,9 +94,11 @@ describe('doc/openapi.json and the sources', () => {
 
     it('query parameters: the table of fcgi/query.c, and for which answers', () => {
         const rows = matches('fcgi/query.c', /\{"(\w+)", [A-Z]+, ([A-Z |]+), (?:true|false)\}/g);
-        const words = { STREAM: 'stream', PAGE: 'page', LIST: 'topics' };
+        const words = { STREAM: 'stream', PAGE: 'page', LIST: 'topics', EVENT: 'event' };
         const known = Object.fromEntries(rows.map(([name, kinds]) => [name, kinds.split(' | ').map((kind) => words[kind])]));
         assert.ok(rows.length > 10, 'the table is found');
+        assert.deepEqual(operation('readOne').parameters.filter((one) => one.in === 'query').map((one) => one.name),
+            Object.keys(known).filter((name) => known[name].includes('event')));
         for (const id of ['read', 'head']) {
             const named = operation(id).parameters.filter((one) => one.in === 'query');
             assert.deepEqual(Object.fromEntries(named.map((one) => [one.name, one['x-answers']])), known);
