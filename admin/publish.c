@@ -284,10 +284,11 @@ open_and_write(struct batch *b, struct errbuf *eb)
 {
     bool *repeated = mem_zalloc(b->n * sizeof *repeated);
     struct store *store = NULL;
-    enum err err = repeated ? ERR_OK : no_memory(eb);
+    enum err err;
 
-    if (err == ERR_OK)
-        err = store_open(&store, b->settings->db, STORE_WRITE, STORE_SYNC_FULL, eb);
+    if (!repeated)
+        return no_memory(eb);
+    err = store_open(&store, b->settings->db, STORE_WRITE, STORE_SYNC_FULL, eb);
     if (err == ERR_OK)
         err = write_events(b, store, repeated, eb);
     store_close(store);

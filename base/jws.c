@@ -218,7 +218,7 @@ enum err
 jws_look(struct text token, struct json_object **header, struct json_object **payload,
          struct errbuf *eb)
 {
-    struct text part[3];
+    struct text part[3] = {TEXT_NONE, TEXT_NONE, TEXT_NONE};
     enum err err = split(token, part, eb);
 
     *header = *payload = NULL;

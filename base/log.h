@@ -9,7 +9,7 @@
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 /* Call once, before threads. program must stay valid (a literal). Default level: LOG_INFO. */
-void log_open(const char *program);
+void log_open(const char *name);
 void log_set_level(enum log_level level);
 
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -27,7 +27,9 @@ text_of(const char *s)
 static inline bool
 text_equal(struct text a, struct text b)
 {
-    return a.n == b.n && (a.p == NULL) == (b.p == NULL) && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+    if (!a.p || !b.p)
+        return a.p == b.p;
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
 static inline bool

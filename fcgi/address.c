@@ -30,6 +30,7 @@ addresses_init(struct addresses *t)
 static void
 take_from_idle(struct addresses *t, struct address *a)
 {
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): who is in the list has a predecessor */
     TAILQ_REMOVE(&t->idle, a, in_idle);
     t->n_idle--;
 }

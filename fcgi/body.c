@@ -63,7 +63,7 @@ read_event(struct body *b, struct json_object *object, struct errbuf *eb)
 static enum err
 parse_json(struct body *b, struct text bytes, struct errbuf *eb)
 {
-    struct json_object *tree;
+    struct json_object *tree = NULL;
     struct errbuf why;
     enum err err = parse_tree(b, bytes, &tree, eb);
 
@@ -95,7 +95,7 @@ parse_ndjson(struct body *b, struct text bytes, struct errbuf *eb)
         const char *lf = memchr(bytes.p, '\n', bytes.n);
         struct text line = {bytes.p, lf ? (size_t)(lf - bytes.p) : bytes.n};
         size_t used = line.n + (lf ? 1 : 0);
-        struct json_object *tree;
+        struct json_object *tree = NULL;
         struct errbuf why;
         enum err err;
 

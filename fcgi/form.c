@@ -46,7 +46,7 @@ form_decode(struct text s, bool plus_is_blank, char **decoded, size_t *n, struct
         return err_set(eb, ERR_NOMEM, "out of memory");
     for (size_t i = 0; i < s.n; i++) {
         int high = 0, low = 0;
-        char c = plus_is_blank && s.p[i] == '+' ? ' ' : s.p[i];
+        char c = (char)(plus_is_blank && s.p[i] == '+' ? ' ' : s.p[i]);
 
         if (c == '%') {
             high = i + 2 < s.n ? hex_value(s.p[i + 1]) : -1;

@@ -29,7 +29,7 @@ bool history(struct conn *c, const struct request *r);
 /* In each turn: begins queued reads. */
 void history_read_more(struct server *s);
 /* A read is done; without the loop running (askers are gone) it is only freed. */
-void history_arrived(struct server *s, struct reader_job *job);
+void history_arrived(struct server *s, struct reader_job *read);
 
 /* Something that matches was published. */
 void history_wake(struct conn *c);

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netdb.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -10,6 +11,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "base/text.h"
 
 enum {
     BACKLOG = 4096,      /* a herd that returns; the kernel caps it at net.core.somaxconn */
@@ -159,9 +162,12 @@ inherit(int first, int count, int *sockets, int room, int *n, struct errbuf *eb)
 static int
 systemd_count(void)
 {
-    const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
+    struct text pid = text_of(getenv("LISTEN_PID")), count = text_of(getenv("LISTEN_FDS"));
+    long long for_whom, n;
 
-    return pid && count && atol(pid) == (long)getpid() ? atoi(count) : 0;
+    if (!text_to_int64(pid, &for_whom) || for_whom != getpid() || !text_to_int64(count, &n))
+        return 0;
+    return n < INT_MAX ? (int)n : INT_MAX;
 }
 
 enum err

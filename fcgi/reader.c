@@ -1,5 +1,6 @@
 #include "fcgi/reader.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -213,9 +214,9 @@ static void
 follow(struct reader *r, bool hinted)
 {
     struct errbuf eb;
-    struct page *page;
+    struct page *page = NULL;
     int64_t version;
-    bool end;
+    bool end = false;
     enum err err = store_data_version(r->store, &version, &eb);
 
     if (hinted) {
@@ -232,6 +233,7 @@ follow(struct reader *r, bool hinted)
         err = read_page(r, NULL, r->tail_id, r->limits.page_rows, true, &page, &end, &eb);
     report(r, err, &eb);
     if (err == ERR_OK) {
+        assert(page);
         r->version = version;
         after_read(r, page, end);
     } else {

@@ -12,8 +12,6 @@
 
 enum { FCGX_READ_BYTES = 8192 }; /* what libfcgi reads at a time */
 
-extern char **environ;
-
 /* The pipe that libfcgi reads from; empty between two calls. Loop thread only. */
 static int pipe_read = -1, pipe_write = -1;
 static size_t pipe_bytes;

@@ -111,7 +111,7 @@ append(struct writer *w, struct writer_job *job, const struct event *events, siz
     char made[EVENT_KEY_MAX + 32];
     struct event e = events[i];
     struct errbuf why;
-    bool repeated, elsewhere = false;
+    bool repeated = false, elsewhere = false;
     enum err err = choose_key(job, i, n, &e, made, sizeof made, &job->why);
 
     if (err == ERR_OK && e.key.p)

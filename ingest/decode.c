@@ -159,7 +159,7 @@ is_blank(struct text line)
 static enum err
 decode_json(struct decode *d, const struct split_item *item, struct event *e, struct errbuf *why)
 {
-    struct json_facts facts;
+    struct json_facts facts = {0};
     enum err err = parse(d, item->data, &facts, why);
 
     if (err != ERR_OK)

@@ -19,6 +19,6 @@ struct writer {
 
 /* For pthread_create(): takes a struct writer, returns NULL when the queue is closed and empty, or
  * after queue_fail(). */
-void *writer_run(void *writer);
+void *writer_run(void *context);
 
 #endif

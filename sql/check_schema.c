@@ -15,7 +15,7 @@
 static const char *
 quoted_end(const char *p)
 {
-    char quote = *p == '[' ? ']' : *p;
+    char quote = (char)(*p == '[' ? ']' : *p);
     const char *end;
 
     if (!strchr("'\"`[", *p))

@@ -183,7 +183,7 @@ json_check(struct text s, struct json_facts *facts, struct errbuf *eb)
     struct scan scan = {.p = s.p, .end = s.p + s.n};
 
     blanks(&scan);
-    facts->first = scan.p < scan.end ? *scan.p : '\0';
+    facts->first = (char)(scan.p < scan.end ? *scan.p : '\0');
     if (value(&scan) && scan.p < scan.end)
         fail(&scan, "the end");
     facts->wide = scan.wide;

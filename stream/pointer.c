@@ -27,7 +27,11 @@ pointer_parse(struct pointer *p, struct text source)
         return ERR_NOMEM;
     for (size_t i = 0; i < source.n; i++) {
         if (source.p[i] != '/') {
-            p->names[used++] = source.p[i] != '~' ? source.p[i] : source.p[++i] == '0' ? '~' : '/';
+            char c = source.p[i];
+
+            if (c == '~')
+                c = (char)(source.p[++i] == '0' ? '~' : '/');
+            p->names[used++] = c;
         } else if (p->n++ > 0) {
             p->names[used++] = '\0';
         }

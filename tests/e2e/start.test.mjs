@@ -46,6 +46,9 @@ function readBytes(pid) {
     return Number(/rchar: (\d+)/.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))[1]);
 }
 
+/** How many times as much memory the responder takes when it is built to be watched: TSan notes four bytes about each. */
+const instrumented = Number(process.env.FRESHET_MEMORY ?? 1);
+
 describe('every way to start the responder', { concurrency: 3 }, () => {
     const ways = [
         ['nginx', 'unix'], ['nginx', 'tcp'], ['nginx', 'spawn-fcgi'], ['nginx', 'activation'],
@@ -194,7 +197,7 @@ describe('the responder as a process', { concurrency: 3 }, () => {
                     `${server} by ${grown.slice(1).join(' + ')} KB`);
                 // The responder keeps its window, pages and what the allocator has not given back; the
                 // web server keeps buffers.
-                assert.ok(grown[0] < 48 * 1024, `the responder grew by ${grown[0]} KB`);
+                assert.ok(grown[0] < 48 * 1024 * instrumented, `the responder grew by ${grown[0]} KB`);
                 // The eager client's 60 MB and what buffers hold, not the lazy one's 60 MB: into memory or
                 // into files, taking them would have no bound.
                 for (const bytes of read)

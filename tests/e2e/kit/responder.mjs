@@ -1,6 +1,10 @@
 // freshet-fcgi in every way it can be started by itself: "unix" and "tcp" (--listen), "spawn-fcgi"
 // (socket on descriptor 0) and "activation" (LISTEN_FDS, with a socket that outlives it). The ways in
 // which lighttpd starts it ("bin-path", "cgi") are in lighttpd.mjs.
+//
+// FRESHET_WRAP is a command that runs the responder and is to end with its status, or with another one where
+// it found something: FRESHET_WRAP='valgrind --quiet --error-exitcode=99'. It is slow perhaps (FRESHET_PATIENCE,
+// wait.mjs), and makes system calls that the responder's sandbox would refuse.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,6 +12,8 @@ import { program, tool } from './env.mjs';
 import { accepts, freePort } from './net.mjs';
 import { Process } from './process.mjs';
 import { until } from './wait.mjs';
+
+const wrap = process.env.FRESHET_WRAP?.split(' ').filter(Boolean) ?? [];
 
 const holder = fileURLToPath(new URL('holder.sh', import.meta.url));
 
@@ -27,7 +33,8 @@ export class Responder {
         responder.where = responder.port ?? path;
         /** As the web servers' configurations want it. */
         responder.socket = responder.port ? `127.0.0.1:${responder.port}` : path;
-        const own = [program('freshet-fcgi'), '--db', place.db, ...options];
+        const own = [...wrap, program('freshet-fcgi'), '--db', place.db, ...(wrap.length ? ['--sandbox=off'] : []),
+            ...options];
         responder.command = {
             unix: () => [...own, '--listen', `unix:${path}`],
             tcp: () => [...own, '--listen', `tcp:127.0.0.1:${responder.port}`],

@@ -2,6 +2,9 @@
 // wait for, and a wait that does not end says so by that name.
 import { setTimeout as delay } from 'node:timers/promises';
 
+/** How many times longer to wait for anything: for programs that something slow runs (valgrind, a sanitizer). */
+const patience = Number(process.env.FRESHET_PATIENCE ?? 1);
+
 /** Everything here is quick; the deadline is for machines that are busy with something else. */
 export const PATIENCE_MS = 15_000;
 
@@ -10,7 +13,7 @@ export const PATIENCE_MS = 15_000;
  * becomes the cause of the failure.
  */
 export async function until(what, probe, { within = PATIENCE_MS, every = 10 } = {}) {
-    const deadline = performance.now() + within;
+    const deadline = performance.now() + within * patience;
     let cause;
     for (;;) {
         try {
@@ -22,7 +25,7 @@ export async function until(what, probe, { within = PATIENCE_MS, every = 10 } = 
             cause = error;
         }
         if (performance.now() > deadline)
-            throw new Error(`waited ${within} ms in vain for: ${what}`, { cause });
+            throw new Error(`waited ${within * patience} ms in vain for: ${what}`, { cause });
         await delay(every);
     }
 }
@@ -30,8 +33,8 @@ export async function until(what, probe, { within = PATIENCE_MS, every = 10 } = 
 /** The promise, or a failure by name when it takes too long. */
 export async function before(what, promise, within = PATIENCE_MS) {
     const clock = new AbortController();
-    const late = delay(within, undefined, { signal: clock.signal }).then(
-        () => { throw new Error(`waited ${within} ms in vain for: ${what}`); },
+    const late = delay(within * patience, undefined, { signal: clock.signal }).then(
+        () => { throw new Error(`waited ${within * patience} ms in vain for: ${what}`); },
         () => new Promise(() => {}));
     try {
         return await Promise.race([promise, late]);
