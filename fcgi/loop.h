@@ -16,7 +16,7 @@ void loop_close(struct server *s);
  * happens. */
 void loop_next_turn(struct server *s, int64_t wait_ms);
 
-/* Signals wait until the next loop is open: between two loops they would end the process. */
+/* Signals wait until the next loop is open: without a loop they would end the process. */
 void loop_hold_signals(void);
 
 void loop_listen(struct server *s);
