@@ -239,7 +239,7 @@ const kill = {
 function held(name, streams, heartbeat, workers, nginxWorkers, processes) {
     return {
         name, title: `${streams.toLocaleString('en')} streams held by ${workers} responder${
-            workers > 1 ? 's' : ''} and ${nginxWorkers} nginx workers`,
+            workers > 1 ? 's' : ''} and ${nginxWorkers} nginx workers, a heartbeat every ${heartbeat} s`,
         servers: ['freshet'],
         why: `Idle, with heartbeats every ${heartbeat} s, which is all that costs anything; then one event to ` +
             'all. CPU is that of all processes in percent of one core.',
