@@ -174,7 +174,7 @@ run(struct server *s, struct settings *settings, struct store *store, struct sto
     if (err == ERR_OK) {
         give_up_rights(settings);
         loop_run(s);
-        loop_hold_signals(); /* asked for again, the end is not cut short */
+        loop_hold_signals();                /* asked for again, the end is not cut short */
         if (s->stop_asked > s->stop_served) /* told to us after the last turn */
             s->reopening = false;
         stop_writing(s);
