@@ -22,10 +22,21 @@ function threads(pid) {
         readFileSync(`/proc/${pid}/task/${tid}/status`, 'utf8').split('\n').map((line) => line.split(':\t'))));
 }
 
-/** The open files whose names begin so: [name, access mode] with 0 = read, 1 = write, 2 = both. */
+/** [name, access mode] of an open file with 0 = read, 1 = write, 2 = both; nothing when it was closed meanwhile. */
+function openFile(pid, fd) {
+    try {
+        return [[readlinkSync(`/proc/${pid}/fd/${fd}`),
+            parseInt(/flags:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8'))[1], 8) & 3]];
+    } catch (error) {
+        if (error.code !== 'ENOENT')
+            throw error;
+        return [];
+    }
+}
+
+/** The open files whose names begin so. */
 function openFiles(pid, prefix) {
-    return readdirSync(`/proc/${pid}/fd`).map((fd) => [readlinkSync(`/proc/${pid}/fd/${fd}`),
-        parseInt(/flags:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8'))[1], 8) & 3])
+    return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => openFile(pid, fd))
         .filter(([name]) => name.startsWith(prefix));
 }
 
