@@ -413,8 +413,13 @@ wait "$pid"
 exec 3>&-
 
 story "killed anywhere, fifty times, while the log grows and rotates: nothing missing, nothing doubled"
+# Before anything is rotated one run has seen the file: of a file that nobody has read nobody knows.
+lines 1 100 >log
+start --source s --follow log
+wait_for count_is 100
+end KILL 137
 (
-    for i in $(seq 1 150); do
+    for i in $(seq 2 150); do
         lines $((i * 100 - 99)) $((i * 100)) >>log
         [ "$i" -ne 60 ] || mv log log.1
         [ "$i" -ne 100 ] || { mv log.1 log.2; mv log log.1; }
