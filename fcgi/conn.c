@@ -1,4 +1,4 @@
-#include "fcgi/conn.h"
+#include "fcgi/conn_internal.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -9,9 +9,7 @@
 #include "base/mem.h"
 #include "fcgi/answer.h"
 #include "fcgi/history.h"
-#include "fcgi/request.h"
-
-enum { READ_BYTES = 16 * 1024 };
+#include "fcgi/server.h"
 
 static const char *
 reason_word(enum conn_reason reason)
@@ -35,8 +33,8 @@ conn_make_ready(struct conn *c)
     TAILQ_INSERT_TAIL(&c->server->ready, c, in_ready);
 }
 
-static void
-make_readable(struct conn *c)
+void
+conn_make_readable(struct conn *c)
 {
     if (c->is_readable || c->state == CONN_DEAD)
         return;
@@ -71,7 +69,7 @@ conn_happened(void *conn, unsigned what)
 
     c->peer_closed |= (what & POLLER_CLOSED) != 0;
     if (what & POLLER_READABLE)
-        make_readable(c);
+        conn_make_readable(c);
     if (what & POLLER_WRITABLE)
         now_writable(c);
 }
@@ -104,165 +102,6 @@ conn_watch(struct conn *c)
         log_line(LOG_WARN, "connection closed: it cannot be watched: %s", strerror(errno));
         conn_drop(c, REASON_NO_MEMORY);
     }
-}
-
-/* ---- reading ---- */
-
-static void
-refuse(struct conn *c, const char *why)
-{
-    c->server->counters.connections_bad++;
-    log_line(LOG_WARN, "connection closed: %s", why);
-    conn_drop(c, REASON_CLIENT_GONE);
-}
-
-static void
-body_ended(struct conn *c)
-{
-    if (c->state == CONN_ENDING)
-        conn_flush(c); /* the next request may have waited for this */
-    else if (c->state == CONN_BODY && buf_failed(&c->upload->body))
-        answer_too_large(c);
-    else if (c->state == CONN_BODY)
-        publish_body_read(c);
-}
-
-/* What comes behind the parameters: the body of a POST, one that nobody asked for, or an abort. */
-static void
-got_body(struct conn *c, struct text *bytes)
-{
-    switch (record_read(&c->reader, bytes, c->state == CONN_BODY ? &c->upload->body : NULL)) {
-    case RECORD_MORE:
-        if (c->state == CONN_BODY)
-            publish_body_grows(c);
-        break;
-    case RECORD_END:
-        body_ended(c);
-        break;
-    case RECORD_ABORT:
-        conn_drop(c, REASON_CLIENT_GONE);
-        break;
-    case RECORD_INVALID:
-        refuse(c, "what follows the request is not FastCGI, or comes before the answer");
-        break;
-    }
-}
-
-static void
-got_request(struct conn *c, struct text bytes)
-{
-    struct request r;
-    struct errbuf eb;
-
-    if (request_parse(bytes, &r, &eb) != ERR_OK) {
-        refuse(c, eb.text);
-        return;
-    }
-    c->out.request_id = c->reader.request_id = r.id;
-    answer(c, &r);
-    request_finish(&r);
-}
-
-static void
-forget_pieces(struct conn *c)
-{
-    if (c->in)
-        buf_finish(c->in);
-    mem_free(c->in);
-    c->in = NULL;
-}
-
-/* Adds to what has come of a request's head; false when memory ran out. */
-static bool
-keep_piece(struct conn *c, struct text bytes)
-{
-    if (!c->in) {
-        c->in = mem_alloc(sizeof *c->in);
-        if (!c->in)
-            return false;
-        buf_init(c->in, (size_t)c->server->settings->request_max + READ_BYTES);
-    }
-    buf_text(c->in, bytes);
-    return !buf_failed(c->in);
-}
-
-/* bytes: all that has come of the request's head; gives back how many of them are the head. */
-static size_t
-look_at_head(struct conn *c, struct text bytes)
-{
-    size_t n = bytes.n, request_max = (size_t)c->server->settings->request_max;
-
-    switch (record_look(bytes, &n)) {
-    case RECORD_GARBAGE:
-        refuse(c, "what came is not the beginning of a FastCGI request");
-        break;
-    case RECORD_WHOLE:
-        c->keep = record_keeps(bytes);
-        if (n > request_max)
-            refuse(c, "the request is longer than --request-bytes");
-        else
-            got_request(c, (struct text){bytes.p, n});
-        break;
-    case RECORD_PARTLY:
-        if (n > request_max)
-            refuse(c, "the request is longer than --request-bytes");
-        else if (!c->in && !keep_piece(c, bytes))
-            conn_drop(c, REASON_NO_MEMORY);
-        break;
-    }
-    return n;
-}
-
-/* Takes what belongs to the request's head off *bytes. */
-static void
-got_head(struct conn *c, struct text *bytes)
-{
-    size_t before = c->in ? c->in->length : 0, n;
-    struct text all = *bytes;
-
-    if (c->state == CONN_IDLE) {
-        c->state = CONN_REQUEST;
-        c->begun_ms = c->server->now_ms;
-        server_list(c->server, c, &c->server->requests);
-    }
-    if (c->in) {
-        if (!keep_piece(c, all)) {
-            conn_drop(c, REASON_NO_MEMORY);
-            return;
-        }
-        all = buf_view(c->in);
-    }
-    n = look_at_head(c, all);
-    if (c->state != CONN_REQUEST)
-        forget_pieces(c);
-    *bytes = (struct text){bytes->p + (n - before), bytes->n - (n - before)};
-}
-
-void
-conn_read(struct conn *c)
-{
-    char bytes[READ_BYTES];
-    struct text rest = TEXT_NONE;
-    ssize_t n;
-
-    do
-        n = recv(c->out.fd, bytes, sizeof bytes, MSG_DONTWAIT);
-    while (n < 0 && errno == EINTR);
-    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-        return;
-    if (n <= 0) /* closed; or plain CGI's pipe, which only reports that its reader is gone */
-        conn_drop(c, REASON_CLIENT_GONE);
-    else
-        rest = (struct text){bytes, (size_t)n};
-    while (rest.n > 0 && c->state != CONN_DEAD) {
-        if (c->state == CONN_REQUEST || c->state == CONN_IDLE)
-            got_head(c, &rest);
-        else
-            got_body(c, &rest);
-    }
-    /* What is left is not reported again. */
-    if (n == READ_BYTES || c->peer_closed)
-        make_readable(c);
 }
 
 /* ---- writing ---- */
@@ -394,7 +233,7 @@ flush_rest(struct conn *c)
 static void
 forget_request(struct conn *c)
 {
-    forget_pieces(c);
+    conn_forget_pieces(c);
     mem_free(c->path);
     mem_free(c->remote);
     mem_free(c->headers);
