@@ -12,11 +12,12 @@
 
 #include "base/mem.h"
 #include "fcgi/history_read.h"
+#include "tests/unit/temp_db.h"
 
 enum { ROWS = 30, SCAN = 8 };
 
 struct world {
-    char dir[64], path[96];
+    struct temp_db at;
     struct store *store;
     struct errbuf eb;
 };
@@ -39,16 +40,10 @@ static int
 set_up(void **state)
 {
     struct world *w = calloc(1, sizeof *w);
-    const char *tmp = getenv("TMPDIR");
-    bool existed;
 
     assert_non_null(w);
-    snprintf(w->dir, sizeof w->dir, "%s/freshet-history.XXXXXX",
-             tmp && strlen(tmp) < 30 ? tmp : P_tmpdir);
-    assert_non_null(mkdtemp(w->dir));
-    snprintf(w->path, sizeof w->path, "%s/events.db", w->dir);
-    assert_int_equal(store_create(w->path, &existed, &w->eb), ERR_OK);
-    assert_int_equal(store_open(&w->store, w->path, STORE_WRITE, STORE_SYNC_NORMAL, &w->eb),
+    temp_db_make(&w->at);
+    assert_int_equal(store_open(&w->store, w->at.path, STORE_WRITE, STORE_SYNC_NORMAL, &w->eb),
                      ERR_OK);
     for (int i = 1; i <= ROWS; i++) {
         char topic[8], data[8];
@@ -64,17 +59,10 @@ set_up(void **state)
 static int
 tear_down(void **state)
 {
-    static const char *const tails[] = {"", "-wal", "-shm"};
     struct world *w = *state;
 
     store_close(w->store);
-    for (size_t i = 0; i < 3; i++) {
-        char file[128];
-
-        snprintf(file, sizeof file, "%s%s", w->path, tails[i]);
-        unlink(file);
-    }
-    assert_int_equal(rmdir(w->dir), 0);
+    temp_db_remove(&w->at);
     free(w);
     return 0;
 }

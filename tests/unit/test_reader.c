@@ -18,13 +18,14 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "fcgi/reader.h"
+#include "tests/unit/temp_db.h"
 
 enum { DEADLINE_MS = 20000, NEVER_MS = 60000, SOON_MS = 10 };
 
 /* ---- a database, a writer and a reader ---- */
 
 struct world {
-    char dir[256], path[300];
+    struct temp_db at;
     sqlite3 *db; /* as any program would write */
     struct reader *reader;
     int wake[2];  /* the reader's thread writes a byte */
@@ -59,18 +60,11 @@ insert(struct world *w, int n)
 static int
 set_up(void **state)
 {
-    const char *tmp = getenv("TMPDIR");
     struct world *w = calloc(1, sizeof *w);
-    bool existed;
-    struct errbuf eb = {""};
 
-    snprintf(w->dir, sizeof w->dir, "%s/test_reader.XXXXXX",
-             tmp && strlen(tmp) < 200 ? tmp : P_tmpdir);
-    assert_non_null(mkdtemp(w->dir));
-    snprintf(w->path, sizeof w->path, "%s/events.db", w->dir);
-    if (store_create(w->path, &existed, &eb) != ERR_OK)
-        fail_msg("%s", eb.text);
-    assert_int_equal(sqlite3_open(w->path, &w->db), SQLITE_OK);
+    assert_non_null(w);
+    temp_db_make(&w->at);
+    assert_int_equal(sqlite3_open(w->at.path, &w->db), SQLITE_OK);
     sqlite3_busy_timeout(w->db, 5000);
     assert_int_equal(pipe2(w->wake, O_NONBLOCK | O_CLOEXEC), 0);
     w->log = w->stderr_before = -1;
@@ -93,7 +87,7 @@ start(struct world *w, int64_t start_id, struct reader_limits limits)
     struct store *store;
     struct errbuf eb = {""};
 
-    if (store_open(&store, w->path, STORE_READ, STORE_SYNC_FULL, &eb) != ERR_OK ||
+    if (store_open(&store, w->at.path, STORE_READ, STORE_SYNC_FULL, &eb) != ERR_OK ||
         reader_start(&w->reader, store, start_id, &limits, wake, w, &eb) != ERR_OK)
         fail_msg("%s", eb.text);
     w->seen = start_id;
@@ -111,7 +105,7 @@ divert_log(struct world *w)
 {
     char name[320];
 
-    snprintf(name, sizeof name, "%s.log", w->path);
+    snprintf(name, sizeof name, "%s.log", w->at.path);
     w->log = open(name, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     assert_true(w->log >= 0);
     w->stderr_before = dup(STDERR_FILENO);
@@ -132,7 +126,6 @@ restore_log(struct world *w)
 static int
 tear_down(void **state)
 {
-    static const char *const suffixes[] = {"", "-wal", "-shm", ".log"};
     struct world *w = *state;
 
     mem_fail_at(0);
@@ -144,13 +137,7 @@ tear_down(void **state)
         reader_destroy(w->reader);
     }
     sqlite3_close(w->db);
-    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
-        char name[320];
-
-        snprintf(name, sizeof name, "%s%s", w->path, suffixes[i]);
-        unlink(name);
-    }
-    rmdir(w->dir);
+    temp_db_remove(&w->at);
     close(w->wake[0]);
     close(w->wake[1]);
     free(w);

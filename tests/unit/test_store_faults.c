@@ -14,6 +14,7 @@
 
 #include "base/mem.h"
 #include "sql/store_internal.h"
+#include "tests/unit/temp_db.h"
 
 /* ---- a VFS that counts what is asked of the disk, and fails from the n-th call on ---- */
 
@@ -210,29 +211,11 @@ hook_disk(void)
 enum { ROWS = 40 };
 
 struct world {
-    char dir[64], path[96];
+    struct temp_db at;
     struct store *store;
     struct errbuf eb;
     int64_t got; /* by the last operation that reads */
 };
-
-static void
-remove_dir(const char *path)
-{
-    DIR *dir = opendir(path);
-    struct dirent *entry;
-
-    assert_non_null(dir);
-    while ((entry = readdir(dir))) {
-        char name[512];
-
-        snprintf(name, sizeof name, "%s/%s", path, entry->d_name);
-        if (entry->d_name[0] != '.')
-            unlink(name);
-    }
-    closedir(dir);
-    assert_int_equal(rmdir(path), 0);
-}
 
 static void
 must(struct world *w, enum err err)
@@ -264,7 +247,7 @@ append(struct world *w, int n, const char *source)
 static void
 open_store(struct world *w)
 {
-    must(w, store_open(&w->store, w->path, STORE_WRITE, STORE_SYNC_FULL, &w->eb));
+    must(w, store_open(&w->store, w->at.path, STORE_WRITE, STORE_SYNC_FULL, &w->eb));
     /* A small cache and a checkpoint after each commit: so that every operation needs the disk. */
     sqlite3_exec(w->store->db, "PRAGMA wal_autocheckpoint = 1; PRAGMA cache_size = 10", NULL, NULL,
                  NULL);
@@ -274,15 +257,9 @@ static int
 set_up(void **state)
 {
     struct world *w = calloc(1, sizeof *w);
-    const char *tmp = getenv("TMPDIR");
-    bool existed;
 
     assert_non_null(w);
-    snprintf(w->dir, sizeof w->dir, "%s/freshet-faults.XXXXXX",
-             tmp && strlen(tmp) < 30 ? tmp : P_tmpdir);
-    assert_non_null(mkdtemp(w->dir));
-    snprintf(w->path, sizeof w->path, "%s/events.db", w->dir);
-    must(w, store_create(w->path, &existed, &w->eb));
+    temp_db_make(&w->at);
     open_store(w);
     must(w, append(w, ROWS, "0"));
     *state = w;
@@ -296,7 +273,7 @@ tear_down(void **state)
 
     disk.countdown = 0;
     store_close(w->store);
-    remove_dir(w->dir);
+    temp_db_remove(&w->at);
     free(w);
     return 0;
 }
@@ -308,7 +285,7 @@ look(struct world *w, char *state, size_t size)
     sqlite3 *db;
     sqlite3_stmt *st;
 
-    assert_int_equal(sqlite3_open(w->path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_open(w->at.path, &db), SQLITE_OK);
     assert_int_equal(sqlite3_prepare_v2(
                          db,
                          "SELECT (SELECT integrity_check FROM pragma_integrity_check) || ' rows ' "
@@ -397,7 +374,7 @@ static enum err
 do_open(struct world *w)
 {
     struct store *other;
-    enum err err = store_open(&other, w->path, STORE_READ, STORE_SYNC_FULL, &w->eb);
+    enum err err = store_open(&other, w->at.path, STORE_READ, STORE_SYNC_FULL, &w->eb);
 
     store_close(other);
     return err;
@@ -407,7 +384,7 @@ static enum err
 do_open_to_write(struct world *w)
 {
     struct store *other;
-    enum err err = store_open(&other, w->path, STORE_WRITE, STORE_SYNC_FULL, &w->eb);
+    enum err err = store_open(&other, w->at.path, STORE_WRITE, STORE_SYNC_FULL, &w->eb);
 
     store_close(other);
     return err;
@@ -460,7 +437,7 @@ try_fault(void **state, const struct operation *o, long n, bool for_good, bool f
         if (err != ERR_IO && err != ERR_FULL)
             fail_msg("%s, call %ld: error %d: %s", o->name, n, err, w->eb.text);
         assert_true(!full || err == ERR_FULL);
-        assert_non_null(strstr(w->eb.text, w->path));
+        assert_non_null(strstr(w->eb.text, w->at.path));
         look(w, after, sizeof after);
         assert_string_equal(after, before);
         must(w, o->run(w)); /* the same connection, the same again */
@@ -527,23 +504,23 @@ static void
 writing_into_a_file_that_nobody_can_find_is_refused(void **state)
 {
     struct world *w = *state;
-    char aside[120], other[120], wal[120];
+    char aside[256], other[256], wal[256];
     bool existed;
 
-    snprintf(aside, sizeof aside, "%s.aside", w->path);
-    snprintf(other, sizeof other, "%s.other", w->path);
-    snprintf(wal, sizeof wal, "%s-wal", w->path);
+    snprintf(aside, sizeof aside, "%s.aside", w->at.path);
+    snprintf(other, sizeof other, "%s.other", w->at.path);
+    snprintf(wal, sizeof wal, "%s-wal", w->at.path);
     expect_place(w, STORE_IN_PLACE);
-    assert_int_equal(rename(w->path, aside), 0);
+    assert_int_equal(rename(w->at.path, aside), 0);
     expect_place(w, STORE_GONE);
-    assert_int_equal(rename(aside, w->path), 0);
+    assert_int_equal(rename(aside, w->at.path), 0);
     expect_place(w, STORE_IN_PLACE);
     must(w, store_create(other, &existed, &w->eb));
-    assert_int_equal(rename(other, w->path), 0);
+    assert_int_equal(rename(other, w->at.path), 0);
     expect_place(w, STORE_MIXED);
     assert_int_equal(unlink(wal), 0);
     expect_place(w, STORE_REPLACED);
-    assert_int_equal(unlink(w->path), 0);
+    assert_int_equal(unlink(w->at.path), 0);
     expect_place(w, STORE_GONE);
 }
 
@@ -553,18 +530,19 @@ static void
 an_empty_file_is_not_opened(void **state)
 {
     struct world *w = *state;
-    char aside[120];
+    char aside[256];
     struct store *other;
     FILE *empty;
 
-    snprintf(aside, sizeof aside, "%s.aside", w->path);
-    assert_int_equal(rename(w->path, aside), 0);
-    empty = fopen(w->path, "w");
+    snprintf(aside, sizeof aside, "%s.aside", w->at.path);
+    assert_int_equal(rename(w->at.path, aside), 0);
+    empty = fopen(w->at.path, "w");
     assert_non_null(empty);
     fclose(empty);
-    assert_int_equal(store_open(&other, w->path, STORE_READ, STORE_SYNC_FULL, &w->eb), ERR_MISSING);
+    assert_int_equal(store_open(&other, w->at.path, STORE_READ, STORE_SYNC_FULL, &w->eb),
+                     ERR_MISSING);
     assert_non_null(strstr(w->eb.text, "empty; make it with"));
-    assert_int_equal(rename(aside, w->path), 0);
+    assert_int_equal(rename(aside, w->at.path), 0);
     expect_place(w, STORE_IN_PLACE);
 }
 
@@ -574,12 +552,12 @@ a_wal_that_was_deleted_is_noticed(void **state)
 {
     struct world *w = *state;
     struct store *old = w->store;
-    char name[120], found[200];
+    char name[256], found[200];
 
     expect_place(w, STORE_IN_PLACE);
-    snprintf(name, sizeof name, "%s-shm", w->path);
+    snprintf(name, sizeof name, "%s-shm", w->at.path);
     assert_int_equal(unlink(name), 0);
-    snprintf(name, sizeof name, "%s-wal", w->path);
+    snprintf(name, sizeof name, "%s-wal", w->at.path);
     assert_int_equal(unlink(name), 0);
     expect_place(w, STORE_WAL_LOST);
     open_store(w);
@@ -597,20 +575,20 @@ static void
 a_link_that_leads_elsewhere_is_noticed(void **state)
 {
     struct world *w = *state;
-    char first[120], second[120];
+    char first[256], second[256];
     bool existed;
 
-    snprintf(first, sizeof first, "%s.first", w->path);
-    snprintf(second, sizeof second, "%s.second", w->path);
+    snprintf(first, sizeof first, "%s.first", w->at.path);
+    snprintf(second, sizeof second, "%s.second", w->at.path);
     store_close(w->store);
-    assert_int_equal(rename(w->path, first), 0);
+    assert_int_equal(rename(w->at.path, first), 0);
     must(w, store_create(second, &existed, &w->eb));
-    assert_int_equal(symlink(first, w->path), 0);
+    assert_int_equal(symlink(first, w->at.path), 0);
     open_store(w);
     expect_place(w, STORE_IN_PLACE);
-    assert_int_equal(unlink(w->path), 0);
+    assert_int_equal(unlink(w->at.path), 0);
     expect_place(w, STORE_GONE);
-    assert_int_equal(symlink(second, w->path), 0);
+    assert_int_equal(symlink(second, w->at.path), 0);
     expect_place(w, STORE_REPLACED);
 }
 

@@ -1,21 +1,14 @@
-/* fcgi: records as a web server sends them, requests that libfcgi reads out of them. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+/* request: what libfcgi reads out of a web server's records. */
+#include "tests/unit/front.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
 
 #include "base/mem.h"
 #include "fcgi/record.h"
 #include "fcgi/request.h"
-
-#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
-
-enum { REQUEST_MAX = 128 * 1024, BEGIN = 1, ABORT = 2, PARAMS = 4, STDIN = 5 };
 
 /* ---- descriptors that are closed twice ---- */
 
@@ -31,246 +24,6 @@ __wrap_close(int fd)
 
     closed_twice += result < 0 && errno == EBADF;
     return result;
-}
-
-/* ---- a web server that writes a request ---- */
-
-static void
-put_record(struct buf *b, int type, unsigned id, struct text content, size_t padding)
-{
-    unsigned char head[RECORD_HEAD] = {1,
-                                       (unsigned char)type,
-                                       (unsigned char)(id >> 8),
-                                       (unsigned char)id,
-                                       (unsigned char)(content.n >> 8),
-                                       (unsigned char)content.n,
-                                       (unsigned char)padding,
-                                       0};
-
-    assert_true(content.n <= 65535 && padding <= 255);
-    buf_append(b, head, sizeof head);
-    buf_append(b, content.p, content.n);
-    while (padding-- > 0)
-        buf_byte(b, '#');
-}
-
-static void
-put_begin(struct buf *b, unsigned id)
-{
-    put_record(b, BEGIN, id, (struct text){"\0\1\0\0\0\0\0\0", 8}, 0);
-}
-
-static void
-put_length(struct buf *b, size_t n)
-{
-    if (n < 128) {
-        buf_byte(b, (char)n);
-    } else {
-        buf_byte(b, (char)(n >> 24 | 0x80));
-        buf_byte(b, (char)(n >> 16));
-        buf_byte(b, (char)(n >> 8));
-        buf_byte(b, (char)n);
-    }
-}
-
-static void
-put_pair(struct buf *b, struct text name, struct text value)
-{
-    put_length(b, name.n);
-    put_length(b, value.n);
-    buf_text(b, name);
-    buf_text(b, value);
-}
-
-/* A whole request with these parameters, in records of at most content_max bytes. */
-static void
-put_request(struct buf *b, unsigned id, struct text pairs, size_t content_max, size_t padding)
-{
-    put_begin(b, id);
-    while (pairs.n > 0) {
-        size_t n = pairs.n < content_max ? pairs.n : content_max;
-
-        put_record(b, PARAMS, id, (struct text){pairs.p, n}, padding);
-        pairs = (struct text){pairs.p + n, pairs.n - n};
-    }
-    put_record(b, PARAMS, id, TEXT_LIT(""), padding);
-}
-
-static void
-put_typical_pairs(struct buf *b)
-{
-    put_pair(b, TEXT_LIT("QUERY_STRING"), TEXT_LIT("topic=a&last=5"));
-    put_pair(b, TEXT_LIT("REQUEST_METHOD"), TEXT_LIT("GET"));
-    put_pair(b, TEXT_LIT("HTTP_LAST_EVENT_ID"), TEXT_LIT(""));
-    put_pair(b, TEXT_LIT("HTTP_X"), TEXT_LIT("y"));
-    put_pair(b, TEXT_LIT("REMOTE_ADDR"), TEXT_LIT("2001:db8::1"));
-}
-
-/* ---- record ---- */
-
-static void
-a_request_is_whole_at_its_last_byte_and_not_before(void **state)
-{
-    static const size_t paddings[] = {0, 1, 255};
-    static const size_t splits[] = {1, 7, 65535};
-
-    (void)state;
-    for (size_t i = 0; i < COUNT_OF(paddings) * COUNT_OF(splits); i++) {
-        struct buf pairs, b;
-        size_t n = 0;
-
-        buf_init(&pairs, REQUEST_MAX);
-        buf_init(&b, REQUEST_MAX);
-        put_typical_pairs(&pairs);
-        put_request(&b, 0x1234, buf_view(&pairs), splits[i / COUNT_OF(paddings)],
-                    paddings[i % COUNT_OF(paddings)]);
-        for (size_t prefix = 0; prefix < b.length; prefix++) {
-            /* A copy, so that a look beyond the prefix is caught by the sanitizer. */
-            char *copy = mem_copy((struct text){b.data, prefix});
-            enum record_look look = record_look((struct text){copy, prefix}, &n);
-
-            mem_free(copy);
-            if (look != RECORD_PARTLY)
-                fail_msg("%zu of %zu bytes", prefix, b.length);
-        }
-        assert_int_equal(record_look(buf_view(&b), &n), RECORD_WHOLE);
-        assert_int_equal(n, b.length);
-        put_record(&b, STDIN, 0x1234, TEXT_LIT(""), 0); /* a body may follow */
-        assert_int_equal(record_look(buf_view(&b), &n), RECORD_WHOLE);
-        assert_int_equal(n, b.length - RECORD_HEAD);
-        buf_finish(&pairs);
-        buf_finish(&b);
-    }
-}
-
-static void
-a_web_server_says_whether_it_keeps_the_connection(void **state)
-{
-    struct buf b;
-
-    (void)state;
-    for (int flags = 0; flags < 4; flags++) {
-        const char begin[] = {0, 1, (char)flags, 0, 0, 0, 0, 0};
-
-        buf_init(&b, REQUEST_MAX);
-        put_record(&b, BEGIN, 1, (struct text){begin, sizeof begin}, 0);
-        assert_int_equal(record_keeps(buf_view(&b)), flags & 1);
-        assert_false(record_keeps((struct text){b.data, b.length - 1}));
-        buf_finish(&b);
-    }
-}
-
-static enum record_look
-look(struct buf *b)
-{
-    size_t n;
-    enum record_look result = record_look(buf_view(b), &n);
-
-    buf_clear(b);
-    return result;
-}
-
-static void
-what_is_no_request_is_garbage(void **state)
-{
-    struct buf b;
-
-    (void)state;
-    buf_init(&b, REQUEST_MAX);
-    buf_string(&b, "GET / HTTP/1.1\r\n\r\n");
-    assert_int_equal(look(&b), RECORD_GARBAGE);
-    buf_append(&b, "\0\0\0\0\0\0\0\0", 8);
-    assert_int_equal(look(&b), RECORD_GARBAGE);
-    put_begin(&b, 1);
-    b.data[0] = 2; /* version */
-    assert_int_equal(look(&b), RECORD_GARBAGE);
-    put_begin(&b, 0); /* a management record's id */
-    assert_int_equal(look(&b), RECORD_GARBAGE);
-    put_record(&b, BEGIN, 1, TEXT_LIT("seven b"), 0);
-    assert_int_equal(look(&b), RECORD_GARBAGE);
-    put_begin(&b, 1);
-    b.data[RECORD_HEAD + 1] = 2; /* the role of an authorizer */
-    assert_int_equal(look(&b), RECORD_GARBAGE);
-    put_record(&b, PARAMS, 1, TEXT_LIT(""), 0); /* without a beginning */
-    assert_int_equal(look(&b), RECORD_GARBAGE);
-    put_record(&b, 9, 0, TEXT_LIT(""), 0); /* FCGI_GET_VALUES */
-    assert_int_equal(look(&b), RECORD_GARBAGE);
-    put_begin(&b, 1);
-    put_record(&b, PARAMS, 2, TEXT_LIT(""), 0); /* of another request */
-    assert_int_equal(look(&b), RECORD_GARBAGE);
-    put_begin(&b, 1);
-    put_begin(&b, 1);
-    assert_int_equal(look(&b), RECORD_GARBAGE);
-    put_begin(&b, 1);
-    put_record(&b, STDIN, 1, TEXT_LIT(""), 0);
-    assert_int_equal(look(&b), RECORD_GARBAGE);
-    put_begin(&b, 1);
-    put_record(&b, ABORT, 1, TEXT_LIT(""), 0);
-    assert_int_equal(look(&b), RECORD_GARBAGE);
-    put_begin(&b, 1);
-    put_record(&b, PARAMS, 1, TEXT_LIT("\1\1ab"), 0);
-    b.data[2 * RECORD_HEAD] = 3; /* version of the second record */
-    assert_int_equal(look(&b), RECORD_GARBAGE);
-    buf_finish(&b);
-}
-
-/* Any bytes give an answer, and a look never reads beyond them. */
-static void
-random_bytes_never_confuse_a_look(void **state)
-{
-    (void)state;
-    for (uint64_t seed = 1; seed <= 20000; seed++) {
-        uint64_t random = seed;
-        struct buf b;
-        size_t n = 0;
-        char *copy;
-
-        buf_init(&b, REQUEST_MAX);
-        put_begin(&b, 1);
-        put_record(&b, PARAMS, 1, TEXT_LIT("\1\1ab"), seed % 5);
-        put_record(&b, PARAMS, 1, TEXT_LIT(""), 0);
-        for (int changes = 0; changes < 3; changes++) {
-            random = random * 6364136223846793005ULL + 1442695040888963407ULL;
-            b.data[(random >> 33) % b.length] = (char)(random >> 56);
-        }
-        copy = mem_copy(buf_view(&b));
-        if (record_look((struct text){copy, b.length}, &n) == RECORD_WHOLE && n > b.length)
-            fail_msg("seed %llu", (unsigned long long)seed);
-        mem_free(copy);
-        buf_finish(&b);
-    }
-}
-
-static void
-output_is_split_at_65535_bytes(void **state)
-{
-    static const size_t lengths[] = {0, 1, 65534, 65535, 65536, 131070, 131071, 200000};
-    static char text[200000];
-
-    (void)state;
-    for (size_t i = 0; i < sizeof text; i++)
-        text[i] = (char)('a' + i % 23);
-    for (size_t i = 0; i < COUNT_OF(lengths); i++) {
-        struct buf b;
-        size_t seen = 0;
-
-        buf_init(&b, 4 * sizeof text);
-        record_stdout(&b, 0xfedc, (struct text){text, lengths[i]});
-        for (size_t at = 0; at < b.length;) {
-            const unsigned char *p = (const unsigned char *)b.data + at;
-            size_t n = (size_t)p[4] << 8 | p[5];
-
-            assert_memory_equal(p, "\1\6\xfe\xdc", 4);
-            assert_int_equal(p[6], 0);
-            assert_in_range(n, 1, 65535);
-            assert_true(n == 65535 || seen + n == lengths[i]);
-            assert_memory_equal(p + RECORD_HEAD, text + seen, n);
-            seen += n;
-            at += RECORD_HEAD + n;
-        }
-        assert_int_equal(seen, lengths[i]);
-        buf_finish(&b);
-    }
 }
 
 /* ---- request ---- */
@@ -654,11 +407,6 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_request_is_whole_at_its_last_byte_and_not_before),
-        cmocka_unit_test(a_web_server_says_whether_it_keeps_the_connection),
-        cmocka_unit_test(what_is_no_request_is_garbage),
-        cmocka_unit_test(random_bytes_never_confuse_a_look),
-        cmocka_unit_test(output_is_split_at_65535_bytes),
         cmocka_unit_test(parameters_are_found_among_others),
         cmocka_unit_test(authorization_headers_are_counted),
         cmocka_unit_test(it_does_not_matter_how_parameters_are_split),
