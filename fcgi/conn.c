@@ -24,13 +24,28 @@ reason_word(enum conn_reason reason)
     return "unknown";
 }
 
+static struct conn_queue *
+ready_queue(const struct conn *c)
+{
+    return c->is_patient ? &c->server->patient : &c->server->ready;
+}
+
 void
 conn_make_ready(struct conn *c)
 {
     if (c->is_ready || c->state == CONN_DEAD)
         return;
     c->is_ready = true;
-    TAILQ_INSERT_TAIL(&c->server->ready, c, in_ready);
+    c->is_patient = c->state == CONN_STREAM && c->joined;
+    TAILQ_INSERT_TAIL(ready_queue(c), c, in_ready);
+}
+
+void
+conn_unready(struct conn *c)
+{
+    if (c->is_ready)
+        TAILQ_REMOVE(ready_queue(c), c, in_ready);
+    c->is_ready = false;
 }
 
 void
@@ -289,6 +304,7 @@ send_record(struct conn *c, struct gather *g, const struct subscriber_position *
         c->sub.at = *before;
     else
         counters->events_sent += c->sub.at.events - before->events;
+    round_wrote(&c->server->round, &c->out);
     if (!sent(c, result))
         return false;
     progress(c);
@@ -440,8 +456,8 @@ conn_reap(struct conn *c)
     assert(c->state == CONN_DEAD);
     if (c->is_readable)
         TAILQ_REMOVE(&s->readable, c, in_readable);
-    if (c->is_ready)
-        TAILQ_REMOVE(&s->ready, c, in_ready);
+    conn_unready(c);
+    round_forget(&s->round, &c->out);
     TAILQ_REMOVE(&c->list->queue, c, in_list);
     s->n_conns--;
     close(c->out.fd); /* which takes it out of the poller, too */

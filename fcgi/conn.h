@@ -81,6 +81,7 @@ struct conn {
     bool end_sent;       /* ENDING: the end of the response is sent or kept */
     bool keep;           /* another request may follow */
     bool is_readable, is_ready;
+    bool is_patient;        /* ready in the server's `patient` */
     struct conn_list *list; /* of the state */
     TAILQ_ENTRY(conn) in_list, in_readable, in_ready;
 };
@@ -121,7 +122,11 @@ void conn_drop(struct conn *c, enum conn_reason reason);
 /* Frees the memory; the server calls it for DEAD ones at the end of a turn. */
 void conn_reap(struct conn *c);
 
+/* Flushed in this turn, or a stream in the next round. */
 void conn_make_ready(struct conn *c);
+
+/* Takes it out of the queue that it is ready in. */
+void conn_unready(struct conn *c);
 
 static inline struct conn *
 conn_of(struct subscriber *s)

@@ -2,6 +2,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -34,6 +36,14 @@ attempt(struct outlet *o, const struct iovec *pieces, int n)
         return errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS ? 0 : -1;
     o->bytes += (uint64_t)taken;
     return taken;
+}
+
+int
+outlet_unread(const struct outlet *o)
+{
+    int bytes;
+
+    return ioctl(o->fd, SIOCOUTQ, &bytes) == 0 ? bytes : 0;
 }
 
 enum outlet_sent

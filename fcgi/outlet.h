@@ -49,6 +49,10 @@ outlet_pending(const struct outlet *o)
 bool outlet_hold(struct outlet *o, struct text text);
 bool outlet_hold_end(struct outlet *o);
 
+/* What the peer has not read of what the kernel has, in bytes as the kernel counts them (a unix
+ * socket's memory; of TCP what is not acknowledged); 0 where that cannot be known. */
+int outlet_unread(const struct outlet *o);
+
 /* Sends what is kept: OUTLET_SENT, OUTLET_KEPT (still some) or OUTLET_GONE. */
 enum outlet_sent outlet_flush(struct outlet *o);
 

@@ -23,6 +23,7 @@ sandbox_prepare(struct errbuf *eb)
 #include <seccomp.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <linux/sockios.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -108,7 +109,7 @@ add_conditions(struct rules *r)
     const struct scmp_arg_cmp only_asks = SCMP_A2(SCMP_CMP_EQ, 0, 0);
     const struct scmp_arg_cmp thread = SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD);
     /* libuv makes descriptors non-blocking with the first, stdio asks for a terminal. */
-    static const unsigned long ioctls[] = {FIONBIO, FIOCLEX, FIONREAD, TCGETS};
+    static const unsigned long ioctls[] = {FIONBIO, FIOCLEX, FIONREAD, TCGETS, SIOCOUTQ};
 
     add_call(r, SCMP_ACT_ALLOW, "mmap", 1, &no_code);
     add_call(r, SCMP_ACT_ALLOW, "mmap2", 1, &no_code);

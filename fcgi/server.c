@@ -25,7 +25,8 @@ enum {
     PAGES_IN_FLIGHT = 8,   /* bounds the memory of pages that are not in the cache yet */
     LINGER_MS = 2000,      /* for the peer to close after the response */
     DRAIN_TICK_MS = 20,
-    GATHER_MS = 100, /* heartbeats that are due so soon go out together */
+    GATHER_MS = 100,   /* heartbeats that are due so soon go out together */
+    ROUND_LOOK_MS = 1, /* how often the end of a round is looked for: the least a timer knows */
 };
 
 void
@@ -234,30 +235,49 @@ fetch_page(struct server *s, struct page_request *request)
     reader_submit(s->reader, job);
 }
 
+/* Whoever has used up its share links itself in again, for the next turn. */
 static void
-stage_flush(struct server *s)
+flush_queue(struct conn_queue *queue)
 {
     struct conn_queue now;
-    struct feed *f;
-    struct subscriber *sub;
-    struct page_request *request;
     struct conn *c;
 
-    while ((f = hub_next_dirty(&s->hub))) {
-        TAILQ_FOREACH (sub, &f->live, in_feed) {
-            if (!conn_of(sub)->blocked)
-                conn_make_ready(conn_of(sub));
-        }
-    }
-    /* Whoever has used up its share links itself in again, for the next turn. */
     TAILQ_INIT(&now);
-    TAILQ_CONCAT(&now, &s->ready, in_ready);
+    TAILQ_CONCAT(&now, queue, in_ready);
     while ((c = TAILQ_FIRST(&now))) {
         TAILQ_REMOVE(&now, c, in_ready);
         c->is_ready = false;
         if (c->state != CONN_DEAD)
             conn_flush(c);
     }
+}
+
+/* Streams get what is new, when the web server has passed on what they got before. */
+static void
+next_round(struct server *s)
+{
+    struct feed *f;
+    struct subscriber *sub;
+
+    if (!round_over(&s->round, s->now_ms))
+        return;
+    round_begin(&s->round, s->now_ms);
+    while ((f = hub_next_dirty(&s->hub))) {
+        TAILQ_FOREACH (sub, &f->live, in_feed) {
+            if (!conn_of(sub)->blocked)
+                conn_make_ready(conn_of(sub));
+        }
+    }
+    flush_queue(&s->patient);
+}
+
+static void
+stage_flush(struct server *s)
+{
+    struct page_request *request;
+
+    flush_queue(&s->ready);
+    next_round(s);
     hub_trim(&s->hub);
     /* Who has turned out to be behind waits from now on for pages of the table. */
     while (s->pages_in_flight < PAGES_IN_FLIGHT && (request = hub_next_request(&s->hub)))
@@ -400,6 +420,8 @@ plan_next_turn(struct server *s)
     soonest_deadline(s, &s->polls, &wait_ms);
     if (s->draining && wait_ms > DRAIN_TICK_MS)
         wait_ms = DRAIN_TICK_MS;
+    if (wait_ms > ROUND_LOOK_MS && (!TAILQ_EMPTY(&s->patient) || !TAILQ_EMPTY(&s->hub.dirty)))
+        wait_ms = round_over(&s->round, s->now_ms) ? 0 : ROUND_LOOK_MS;
     loop_next_turn(s, TAILQ_EMPTY(&s->ready) && TAILQ_EMPTY(&s->readable) ? wait_ms : 0);
 }
 

@@ -10,6 +10,7 @@
 #include "fcgi/deadline.h"
 #include "fcgi/poller.h"
 #include "fcgi/reader.h"
+#include "fcgi/round.h"
 #include "fcgi/settings.h"
 #include "fcgi/writer.h"
 #include "sql/store.h"
@@ -60,6 +61,8 @@ struct server {
 
     struct conn_list requests, quiet, blocked, publishing, asking, waiting, ending, idle, dead;
     struct conn_queue readable, ready;
+    struct conn_queue patient; /* ready too: streams, whose turn is the next round */
+    struct round round;
     uint64_t n_conns, n_streams, conns_max;
     int64_t pause_log_ms; /* not before is a pause of accepting told again */
 

@@ -42,6 +42,7 @@ init_lists(struct server *s)
     addresses_init(&s->addresses);
     TAILQ_INIT(&s->readable);
     TAILQ_INIT(&s->ready);
+    TAILQ_INIT(&s->patient);
 }
 
 /* The window begins so far below the newest event that it is full after the first reads; a restart

@@ -83,11 +83,14 @@ class Server {
     }
 }
 
+/** What the head of that file in nginx/ tells to start the responder with. */
+const OPTIONS_OF = { fanout: ['--send-buffer', '96K'] };
+
 /** site: a file of nginx/; seed: what to do with the database before the responder starts. */
 class Freshet extends Server {
     static async open({ site = 'fanout', nginxWorkers = 1, workers = 1, options = [], seed, db } = {}) {
         const server = new Freshet();
-        server.options = [...options, '--workers', String(workers)];
+        server.options = [...OPTIONS_OF[site] ?? [], ...options, '--workers', String(workers)];
         server.port = await freePort();
         server.path = '/events?topic=t%d';
         server.earliest = '/events?topic=t%d&since=earliest';
