@@ -28,3 +28,11 @@ clock_wall_ms(void)
 {
     return read_us(CLOCK_REALTIME) / 1000;
 }
+
+void
+clock_rest_us(int64_t us)
+{
+    struct timespec t = {us / 1000000, us % 1000000 * 1000};
+
+    clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
+}

@@ -25,8 +25,8 @@ enum {
     PAGES_IN_FLIGHT = 8,   /* bounds the memory of pages that are not in the cache yet */
     LINGER_MS = 2000,      /* for the peer to close after the response */
     DRAIN_TICK_MS = 20,
-    GATHER_MS = 100,   /* heartbeats that are due so soon go out together */
-    ROUND_LOOK_MS = 1, /* how often the end of a round is looked for: the least a timer knows */
+    GATHER_MS = 100, /* heartbeats that are due so soon go out together */
+    REST_US = 1000,  /* between two looks whether a round is over */
 };
 
 void
@@ -402,6 +402,24 @@ soonest_deadline(const struct server *s, const struct deadlines *all, int64_t *w
         *wait_ms = d->at_ms > s->now_ms ? d->at_ms - s->now_ms : 0;
 }
 
+static bool
+is_work_left(const struct server *s)
+{
+    return !TAILQ_EMPTY(&s->ready) || !TAILQ_EMPTY(&s->readable) || !TAILQ_EMPTY(&s->patient) ||
+           !TAILQ_EMPTY(&s->hub.dirty);
+}
+
+/* Streams have to wait for the web server: then every commit, and every socket that has room again,
+ * would wake us only to be noted, and take the web server off its work where it shares our core. A
+ * moment later all of them are noted at once. */
+static void
+rest_in_round(const struct server *s)
+{
+    if (TAILQ_EMPTY(&s->ready) && TAILQ_EMPTY(&s->readable) && is_work_left(s) &&
+        !round_over(&s->round, s->now_ms))
+        clock_rest_us(REST_US);
+}
+
 /* Makes sure that the next turn comes in time: at once when work is left, else at the next timeout.
  */
 static void
@@ -420,9 +438,7 @@ plan_next_turn(struct server *s)
     soonest_deadline(s, &s->polls, &wait_ms);
     if (s->draining && wait_ms > DRAIN_TICK_MS)
         wait_ms = DRAIN_TICK_MS;
-    if (wait_ms > ROUND_LOOK_MS && (!TAILQ_EMPTY(&s->patient) || !TAILQ_EMPTY(&s->hub.dirty)))
-        wait_ms = round_over(&s->round, s->now_ms) ? 0 : ROUND_LOOK_MS;
-    loop_next_turn(s, TAILQ_EMPTY(&s->ready) && TAILQ_EMPTY(&s->readable) ? wait_ms : 0);
+    loop_next_turn(s, is_work_left(s) ? 0 : wait_ms);
 }
 
 void
@@ -438,5 +454,6 @@ server_turn(struct server *s)
     stage_reap(s);
     if (s->n_conns == 0 && (s->draining || (s->single && s->serving)))
         loop_stop(s);
+    rest_in_round(s);
     plan_next_turn(s);
 }
