@@ -90,6 +90,7 @@ function replay(name, title, options, least, names) {
                 while (Date.now() < until);
                 replaying = false;
             })();
+            rounds.catch(() => { replaying = false; }); // told below, also when publishing fails first
             while (replaying)
                 await publish(target, { rate: 100, seconds: 0.5 });
             await rounds;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
@@ -186,13 +188,15 @@ other_calls_fail(void **state)
     expect_status(call_what_nobody_knows, ENOSYS);
 }
 
+static int sockets[2]; /* made before: inside there are none to be had */
+
 /* What threads, SQLite and the loop go on doing. */
 static int
 work(void)
 {
     char path[] = "test_sandbox.XXXXXX", *memory = malloc(1 << 24);
     struct rlimit limit;
-    int ends[2], fd = mkstemp(path);
+    int ends[2], unread = 0, fd = mkstemp(path);
 
     if (fd < 0 || !memory)
         return 1;
@@ -204,6 +208,8 @@ work(void)
         return 3;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || isatty(ends[0]) != 0)
         return 4;
+    if (write(sockets[0], "x", 1) != 1 || ioctl(sockets[0], SIOCOUTQ, &unread) < 0 || unread == 0)
+        return 5;
     return 0;
 }
 
@@ -211,7 +217,10 @@ static void
 work_goes_on(void **state)
 {
     (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), 0);
     expect_status(work, 0);
+    close(sockets[0]);
+    close(sockets[1]);
 }
 
 static void *
