@@ -108,8 +108,8 @@ add_conditions(struct rules *r)
     const struct scmp_arg_cmp myself = SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0);
     const struct scmp_arg_cmp only_asks = SCMP_A2(SCMP_CMP_EQ, 0, 0);
     const struct scmp_arg_cmp thread = SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD);
-    /* libuv makes descriptors non-blocking with the first, stdio asks for a terminal, rounds ask what
-     * a socket still holds. */
+    /* libuv makes descriptors non-blocking with the first, stdio asks for a terminal, rounds ask
+     * what a socket still holds. */
     static const unsigned long ioctls[] = {FIONBIO, FIOCLEX, FIONREAD, TCGETS, SIOCOUTQ};
 
     add_call(r, SCMP_ACT_ALLOW, "mmap", 1, &no_code);
