@@ -272,7 +272,7 @@ jws_verify(const struct jws_key *k, struct text token, struct json_object **payl
            struct errbuf *eb)
 {
     struct json_object *header;
-    struct text part[3];
+    struct text part[3] = {TEXT_NONE, TEXT_NONE, TEXT_NONE};
     struct buf signature;
     enum err err = jws_look(token, &header, payload, eb);
 

@@ -39,6 +39,7 @@ static void
 forget(struct addresses *t, struct address *a)
 {
     take_from_idle(t, a);
+    assert(t->all); /* who is forgotten is in it */
     HASH_DELETE(by_name, t->all, a);
     mem_free(a);
 }
