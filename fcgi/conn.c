@@ -41,14 +41,6 @@ conn_make_ready(struct conn *c)
 }
 
 void
-conn_unready(struct conn *c)
-{
-    if (c->is_ready)
-        TAILQ_REMOVE(ready_queue(c), c, in_ready);
-    c->is_ready = false;
-}
-
-void
 conn_make_readable(struct conn *c)
 {
     if (c->is_readable || c->state == CONN_DEAD)
@@ -456,7 +448,8 @@ conn_reap(struct conn *c)
     assert(c->state == CONN_DEAD);
     if (c->is_readable)
         TAILQ_REMOVE(&s->readable, c, in_readable);
-    conn_unready(c);
+    if (c->is_ready)
+        TAILQ_REMOVE(ready_queue(c), c, in_ready);
     round_forget(&s->round, &c->out);
     TAILQ_REMOVE(&c->list->queue, c, in_list);
     s->n_conns--;
