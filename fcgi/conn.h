@@ -125,7 +125,6 @@ void conn_reap(struct conn *c);
 /* Flushed in this turn, or a stream in the next round. */
 void conn_make_ready(struct conn *c);
 
-
 static inline struct conn *
 conn_of(struct subscriber *s)
 {
