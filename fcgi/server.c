@@ -25,7 +25,7 @@ enum {
     PAGES_IN_FLIGHT = 8,   /* bounds the memory of pages that are not in the cache yet */
     LINGER_MS = 2000,      /* for the peer to close after the response */
     DRAIN_TICK_MS = 20,
-    GATHER_MS = 500, /* heartbeats that are due so soon go out together */
+    GATHER_MS = 100, /* heartbeats that are due so soon go out together */
     REST_US = 1000,  /* between two looks whether a round is over */
 };
 
