@@ -405,8 +405,13 @@ soonest_deadline(const struct server *s, const struct deadlines *all, int64_t *w
 static bool
 is_work_left(const struct server *s)
 {
-    return !TAILQ_EMPTY(&s->ready) || !TAILQ_EMPTY(&s->readable) || !TAILQ_EMPTY(&s->patient) ||
-           !TAILQ_EMPTY(&s->hub.dirty);
+    return !TAILQ_EMPTY(&s->ready) || !TAILQ_EMPTY(&s->readable);
+}
+
+static bool
+is_round_wanted(const struct server *s)
+{
+    return !TAILQ_EMPTY(&s->patient) || !TAILQ_EMPTY(&s->hub.dirty);
 }
 
 /* Streams have to wait for the web server: then every commit, and every socket that has room again,
@@ -415,8 +420,7 @@ is_work_left(const struct server *s)
 static void
 rest_in_round(const struct server *s)
 {
-    if (TAILQ_EMPTY(&s->ready) && TAILQ_EMPTY(&s->readable) && is_work_left(s) &&
-        !round_over(&s->round, s->now_ms))
+    if (!is_work_left(s) && is_round_wanted(s) && !round_over(&s->round, s->now_ms))
         clock_rest_us(REST_US);
 }
 
@@ -438,7 +442,7 @@ plan_next_turn(struct server *s)
     soonest_deadline(s, &s->polls, &wait_ms);
     if (s->draining && wait_ms > DRAIN_TICK_MS)
         wait_ms = DRAIN_TICK_MS;
-    loop_next_turn(s, is_work_left(s) ? 0 : wait_ms);
+    loop_next_turn(s, is_work_left(s) || is_round_wanted(s) ? 0 : wait_ms);
 }
 
 void

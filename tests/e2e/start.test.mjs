@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { program } from './kit/env.mjs';
+import { instrumented, residentKB } from './kit/memory.mjs';
 import { freePort } from './kit/net.mjs';
 import { childrenOf, Process, run } from './kit/process.mjs';
 import { quiet, until } from './kit/wait.mjs';
@@ -37,17 +38,10 @@ function sockets(pid) {
     }).length;
 }
 
-function residentKb(pid) {
-    return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
-}
-
 /** What a process has read so far, in bytes; not from sockets if it uses recv(), as nginx does. */
 function readBytes(pid) {
     return Number(/rchar: (\d+)/.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))[1]);
 }
-
-/** How many times as much memory the responder takes when it is built to be watched: TSan notes four bytes about each. */
-const instrumented = Number(process.env.FRESHET_MEMORY ?? 1);
 
 describe('every way to start the responder', { concurrency: 3 }, () => {
     const ways = [
@@ -177,7 +171,7 @@ describe('the responder as a process', { concurrency: 3 }, () => {
                 const eager = await world.live('?topic=bulk');
                 lazy.response.pause();
                 const processes = [world.responder.pid, ...world.server.pids()];
-                const before = processes.map(residentKb);
+                const before = processes.map(residentKB);
                 const readBefore = world.server.pids().map(readBytes);
                 // 60 MB are much more than all socket buffers between here and there take.
                 const shell = world.db.shell();
@@ -188,7 +182,7 @@ describe('the responder as a process', { concurrency: 3 }, () => {
                 await shell.close();
                 await eager.take(rows, 30_000);
                 assert.ok(lazy.events.length < rows / 2, 'it did hold back');
-                const grown = processes.map((pid, i) => residentKb(pid) - before[i]);
+                const grown = processes.map((pid, i) => residentKB(pid) - before[i]);
                 const read = world.server.pids().map((pid, i) => readBytes(pid) - readBefore[i]);
                 lazy.response.resume();
                 await lazy.take(rows, 30_000);

@@ -9,7 +9,7 @@ import { makeToken } from '../e2e/kit/token.mjs';
 import { until } from '../e2e/kit/wait.mjs';
 import { World } from '../e2e/kit/world.mjs';
 import { Front, PARAMS, STDIN, begin, post, record, request } from './front.mjs';
-import { descriptors, instrumented, residentKB } from './memory.mjs';
+import { descriptors, instrumented, residentKB } from '../e2e/kit/memory.mjs';
 
 const HONEST = 20;
 const LATE_MS = 3000; // generous: it is about streams that stand still, not about speed

@@ -2,7 +2,6 @@
 #include "tests/unit/store_world.h"
 
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
