@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "fcgi/listen.h"
+#include "fcgi/loop.h"
 #include "fcgi/request.h"
 #include "fcgi/sandbox.h"
 #include "fcgi/server.h"
@@ -125,8 +126,10 @@ start(struct service *v)
     const struct settings *set = v->settings;
     struct errbuf eb;
     int status;
-    enum err err = try_database(set, &eb);
+    enum err err;
 
+    loop_hold_signals();
+    err = try_database(set, &eb);
     if (err == ERR_OK)
         err = try_token_key(set, &eb);
     if (err != ERR_OK)

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import {
-    mkdtempSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync, statSync, writeFileSync,
+    existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, renameSync, rmSync, statSync, writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -28,14 +28,23 @@ function story(name, place, body) {
     });
 }
 
-function sockets(pid) {
-    return readdirSync(`/proc/${pid}/fd`).filter((fd) => {
+/** What the descriptors of a process are open on. */
+function descriptors(pid) {
+    return readdirSync(`/proc/${pid}/fd`).map((fd) => {
         try {
-            return readlinkSync(`/proc/${pid}/fd/${fd}`).startsWith('socket:');
+            return readlinkSync(`/proc/${pid}/fd/${fd}`);
         } catch {
-            return false;
+            return ''; // closed meanwhile
         }
-    }).length;
+    });
+}
+
+function sockets(pid) {
+    return descriptors(pid).filter((on) => on.startsWith('socket:')).length;
+}
+
+function opened(pid, file) {
+    return descriptors(pid).includes(file);
 }
 
 /** What a process has read so far, in bytes; not from sockets if it uses recv(), as nginx does. */
@@ -134,6 +143,33 @@ describe('the responder as a process', { concurrency: 3 }, () => {
         await stream.take(2);
         assert.equal(world.responder.pid, pid);
         assert.equal(world.responder.process.how, undefined);
+    });
+
+    // What takes signals is made last of all; until then they have to wait.
+    const starting = async (world) => {
+        await world.responder.process.stop();
+        const shell = world.db.shell();
+        await shell.execute('PRAGMA locking_mode = EXCLUSIVE; SELECT 1 FROM feed');
+        const started = world.responder.start();
+        await until('the responder to wait for the database', () => opened(world.responder.pid, world.db.file));
+        return { started, unlock: () => shell.close() };
+    };
+
+    story('SIGHUP while it starts is no end', {}, async (world) => {
+        const { started, unlock } = await starting(world);
+        world.responder.signal('SIGHUP');
+        await unlock();
+        await started;
+        await world.live('?topic=a');
+    });
+
+    story('SIGTERM while it starts ends it cleanly', {}, async (world) => {
+        const { started, unlock } = await starting(world);
+        world.responder.signal('SIGTERM');
+        await unlock();
+        await started.catch(() => {}); // perhaps it ended before anybody saw it listen
+        assert.deepEqual(await world.responder.process.exited, { code: 0, signal: null });
+        assert.ok(!existsSync(world.responder.socket), 'no socket is left');
     });
 
     it('SIGHUP reads the configuration file again', async () => {
