@@ -5,12 +5,14 @@
  * It is led by lines on standard input and answers each with one line of JSON when it is done, so
  * that whoever leads it can start, stop and publish between two of them:
  *
- *   open [SEQ]            open all streams (again after close: with Last-Event-ID); each must begin
- * with SEQ mark                  begin an interval: figures are counted from here aim SEQ [N] [S]
- * wait until N streams (all) have seen SEQ, at most S seconds (30) left [S]              wait until
- * every stream has left (--leave-after) sleep S               let time pass report what happened
- * since the mark close                 leave all streams; positions and ids are kept thaw slow
- * readers read as fast as the others from now on
+ * - open [SEQ]: open all streams (again after close: with Last-Event-ID); each must begin with SEQ
+ * - mark: begin an interval: figures are counted from here
+ * - aim SEQ [N] [S]: wait until N streams (all) have seen SEQ, at most S seconds (30)
+ * - left [S]: wait until every stream has left (--leave-after)
+ * - sleep S: let time pass
+ * - report: what happened since the mark
+ * - close: leave all streams; positions and ids are kept
+ * - thaw: slow readers read as fast as the others from now on
  *
  * Every answer has the members of report, for the time since the mark, and "ok": whether it was
  * reached. At the end of the input it ends. */

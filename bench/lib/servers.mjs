@@ -83,14 +83,17 @@ class Server {
     }
 }
 
-/** What the head of that file in nginx/ tells to start the responder with. */
-const OPTIONS_OF = { fanout: ['--send-buffer', '96K'] };
+/** What the head of that file in nginx/ tells to start the responder with, besides its places. */
+function optionsOf(site) {
+    const use = /^#.* freshet-fcgi (.*)--db FILE /m.exec(readFileSync(join(root, 'nginx', `${site}.conf`), 'utf8'));
+    return use?.[1].split(' ').filter(Boolean) ?? [];
+}
 
 /** site: a file of nginx/; seed: what to do with the database before the responder starts. */
 class Freshet extends Server {
     static async open({ site = 'fanout', nginxWorkers = 1, workers = 1, options = [], seed, db } = {}) {
         const server = new Freshet();
-        server.options = [...OPTIONS_OF[site] ?? [], ...options, '--workers', String(workers)];
+        server.options = [...optionsOf(site), ...options, '--workers', String(workers)];
         server.port = await freePort();
         server.path = '/events?topic=t%d';
         server.earliest = '/events?topic=t%d&since=earliest';

@@ -280,11 +280,11 @@ const soak = {
     name: 'soak', title: 'Soak: 1,000 clients coming and going',
     servers: ['freshet'],
     why: 'Streams stay for about 10 s and come back with their Last-Event-ID, 50 events a second. Memory and ' +
-        'descriptors after the first third against the end. The window holds 1 MB, so that it has been full for long ' +
-        'by then.',
+        'descriptors after the first third against the end. The window holds 1 MB and 4,096 events, so that each ' +
+        'of its pages has been in use for long by then.',
     seconds: [60, 30], repetitions: [1, 1], samples: true,
     async measure(server, ctx) {
-        const target = await ctx.open({ options: ['--window-bytes', '1M'] });
+        const target = await ctx.open({ options: ['--window-bytes', '1M', '--window-events', '4096'] });
         const load = ctx.load(target, { streams: ctx.size(1000), stay: 10, away: 0.5, return: 1 });
         await load.open(1);
         const curve = [];
