@@ -2,7 +2,11 @@
 
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,11 +17,27 @@ enum { LINE_MAX_BYTES = 2000 };
 static const char *program = "freshet";
 static atomic_int level_max = LOG_INFO;
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
+static const int priorities[] = {3, 4, 6, 7}; /* syslog(3) */
+static bool to_journal;
+
+/* systemd.exec(5): JOURNAL_STREAM is device and inode of what it made standard error. If that is
+ * something else by now, it is not the journal. */
+static bool
+is_journal(int fd)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    uintmax_t device, inode;
+    struct stat st;
+
+    return stream && sscanf(stream, "%ju:%ju", &device, &inode) == 2 && fstat(fd, &st) == 0 &&
+           st.st_dev == device && st.st_ino == inode;
+}
 
 void
 log_open(const char *name)
 {
     program = name;
+    to_journal = is_journal(STDERR_FILENO);
 }
 
 void
@@ -63,23 +83,34 @@ make_harmless(char *s, size_t n)
     }
 }
 
+/* What stands before the text. */
+static size_t
+begin_line(char *line, size_t size, enum log_level level)
+{
+    struct timespec now;
+    struct tm utc;
+    size_t n;
+
+    if (to_journal)
+        return (size_t)snprintf(line, size, "<%d>%s: ", priorities[level], level_names[level]);
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    n = strftime(line, size, "%Y-%m-%dT%H:%M:%S", &utc);
+    return n + (size_t)snprintf(line + n, size - n, ".%03ldZ %s[%ld] %s: ", now.tv_nsec / 1000000,
+                                program, (long)getpid(), level_names[level]);
+}
+
 void
 log_line(enum log_level level, const char *format, ...)
 {
     char line[LINE_MAX_BYTES];
-    struct timespec now;
-    struct tm utc;
     size_t n;
     int more;
     va_list args;
 
     if ((int)level > atomic_load(&level_max))
         return;
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &utc);
-    n = strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%S", &utc);
-    n += (size_t)snprintf(line + n, sizeof line - n, ".%03ldZ %s[%ld] %s: ", now.tv_nsec / 1000000,
-                          program, (long)getpid(), level_names[level]);
+    n = begin_line(line, sizeof line, level);
     va_start(args, format);
     more = vsnprintf(line + n, sizeof line - n - 1, format, args);
     va_end(args);

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -56,28 +57,70 @@ percent_encoding_leaves_nothing_that_means_something(void **state)
     buf_finish(&b);
 }
 
-/* Runs log_line() with standard error in a file; gives back what follows "test[PID] info: ". */
+enum log_end { LOG_FILE, LOG_JOURNAL, LOG_BESIDE_JOURNAL };
+
+/* Writes a line while standard error is a file, as systemd would have told of it or not; gives back
+ * what is in the file. */
 static struct text
-logged(const char *text, char *room, size_t size)
+logged(enum log_level level, const char *text, enum log_end end, char *room, size_t size)
 {
-    char path[] = "test_base.XXXXXX";
+    char path[] = "test_base.XXXXXX", where[80];
     int file = mkstemp(path), before = dup(STDERR_FILENO);
-    const char *begin;
+    struct stat st;
     ssize_t n;
 
-    assert_true(file >= 0 && before >= 0);
+    assert_true(file >= 0 && before >= 0 && fstat(file, &st) == 0);
     unlink(path);
+    snprintf(where, sizeof where, "%ju:%ju", (uintmax_t)st.st_dev,
+             (uintmax_t)st.st_ino + (end == LOG_BESIDE_JOURNAL));
+    if (end == LOG_FILE)
+        unsetenv("JOURNAL_STREAM");
+    else
+        setenv("JOURNAL_STREAM", where, 1);
     dup2(file, STDERR_FILENO);
-    log_line(LOG_INFO, "%s", text);
+    log_open("test");
+    log_line(level, "%s", text);
     dup2(before, STDERR_FILENO);
     n = pread(file, room, size - 1, 0);
     close(file);
     close(before);
     assert_true(n > 0);
     room[n] = '\0';
-    begin = strstr(room, "] info: ");
-    assert_non_null(begin);
-    return text_of(begin + 8);
+    return text_of(room);
+}
+
+static void
+a_log_line_tells_time_program_process_and_level(void **state)
+{
+    static const enum log_end ends[] = {LOG_FILE, LOG_BESIDE_JOURNAL};
+    char room[400], rest[80];
+
+    (void)state;
+    snprintf(rest, sizeof rest, "Z test[%ld] warning: full\n", (long)getpid());
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        struct text line = logged(LOG_WARN, "full", ends[i], room, sizeof room);
+
+        assert_true(line.n > 23 && line.p[10] == 'T' && line.p[19] == '.');
+        assert_string_equal(line.p + 23, rest);
+    }
+}
+
+/* It adds the rest itself, and takes the priority from the line: sd-daemon(3). */
+static void
+the_journal_of_systemd_gets_level_and_text(void **state)
+{
+    char room[400];
+
+    (void)state;
+    assert_string_equal(logged(LOG_ERROR, "gone", LOG_JOURNAL, room, sizeof room).p,
+                        "<3>error: gone\n");
+    assert_string_equal(logged(LOG_WARN, "full", LOG_JOURNAL, room, sizeof room).p,
+                        "<4>warning: full\n");
+    assert_string_equal(logged(LOG_INFO, "a\nb", LOG_JOURNAL, room, sizeof room).p,
+                        "<6>info: a?b\n");
+    log_set_level(LOG_DEBUG);
+    assert_string_equal(logged(LOG_DEBUG, "x", LOG_JOURNAL, room, sizeof room).p, "<7>debug: x\n");
+    log_set_level(LOG_INFO);
 }
 
 static void
@@ -100,9 +143,11 @@ a_log_line_is_one_line_whatever_it_holds(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         char room[400];
-        struct text line = logged(rows[i].text, room, sizeof room);
+        struct text line = logged(LOG_INFO, rows[i].text, LOG_FILE, room, sizeof room);
+        const char *text = strstr(line.p, "] info: ");
 
-        assert_string_equal(line.p, rows[i].line);
+        assert_non_null(text);
+        assert_string_equal(text + 8, rows[i].line);
     }
 }
 
@@ -324,6 +369,8 @@ main(void)
         cmocka_unit_test(json_strings_escape_what_the_format_demands),
         cmocka_unit_test(percent_encoding_leaves_nothing_that_means_something),
         cmocka_unit_test(a_log_line_is_one_line_whatever_it_holds),
+        cmocka_unit_test(a_log_line_tells_time_program_process_and_level),
+        cmocka_unit_test(the_journal_of_systemd_gets_level_and_text),
         cmocka_unit_test(integers_are_written_in_full_range),
         cmocka_unit_test(utf8_is_checked_strictly),
         cmocka_unit_test(options_have_defaults_units_and_bounds),
