@@ -1,17 +1,15 @@
-/* answer: what a request gets: a stream, a response, or the beginning of a publication. */
+/* answer: what all kinds of requests share: responses that are whole, and whether they are welcome.
+ */
 #ifndef FCGI_ANSWER_H
 #define FCGI_ANSWER_H
 
+#include <stdbool.h>
+
+#include "base/buf.h"
 #include "fcgi/query.h"
-#include "fcgi/server.h"
 
-struct access;
+struct conn;
 struct request;
-
-void answer(struct conn *c, const struct request *r);
-
-/* The reader found out where a stream begins. */
-void answer_located(struct server *s, struct reader_job *job);
 
 /* A problem body (RFC 9457). headers: whole lines, each with CRLF. title is a literal, detail any
  * text. */
@@ -27,13 +25,5 @@ bool answer_query(struct conn *c, const struct request *r, enum query_kind kind,
 
 /* Whether this address may have one stream more; if so, the connection counts. */
 bool answer_admit(struct conn *c);
-
-/* publish.c: POST, whose body is then read: more of it has come; it is whole; it has been written.
- * What will not be written is forgotten (NULL is allowed). */
-void publish(struct conn *c, const struct request *r, struct access *access);
-void publish_body_grows(struct conn *c);
-void publish_body_read(struct conn *c);
-void publish_written(struct server *s, struct writer_job *job);
-void publish_forget(struct server *s, struct writer_job *job);
 
 #endif

@@ -1,4 +1,4 @@
-#include "fcgi/conn_internal.h"
+#include "fcgi/conn.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -7,21 +7,16 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "fcgi/answer.h"
-#include "fcgi/history.h"
-#include "fcgi/server.h"
+#include "fcgi/state.h"
 
-static const char *
-reason_word(enum conn_reason reason)
+void
+conn_move(struct conn *c, struct conn_list *list)
 {
-    switch (reason) {
-#define REASON(name, word)                                                                         \
-    case REASON_##name:                                                                            \
-        return word;
-#include "fcgi/reasons.def"
-#undef REASON
-    }
-    return "unknown";
+    if (c->list)
+        TAILQ_REMOVE(&c->list->queue, c, in_list);
+    TAILQ_INSERT_TAIL(&list->queue, c, in_list);
+    c->list = list;
+    c->since_ms = c->server->now_ms;
 }
 
 static struct conn_queue *
@@ -94,7 +89,7 @@ conn_create(struct server *s, int fd, bool bare)
     c->state = CONN_REQUEST;
     outlet_init(&c->out, fd, 0, bare);
     c->begun_ms = s->now_ms;
-    server_list(s, c, &s->requests);
+    conn_move(c, &s->requests);
     s->n_conns++;
     return c;
 }
@@ -126,12 +121,22 @@ set_blocked(struct conn *c, bool blocked)
         want_writable(c, true);
     c->blocked = blocked;
     if (c->state == CONN_STREAM || c->state == CONN_REPLY)
-        server_list(s, c, blocked ? &s->blocked : &s->quiet);
+        conn_move(c, blocked ? &s->blocked : &s->quiet);
 }
 
-/* What follows from one attempt to send; true when the next one may be made at once. */
+/* The socket took something: what was blocked is not, and the silence begins anew. */
+static void
+progress(struct conn *c)
+{
+    if (c->blocked)
+        set_blocked(c, false);
+    else if (c->state == CONN_STREAM)
+        conn_move(c, &c->server->quiet);
+}
+
+/* True when all is sent. */
 static bool
-sent(struct conn *c, enum outlet_sent result)
+judge(struct conn *c, enum outlet_sent result)
 {
     switch (result) {
     case OUTLET_SENT:
@@ -148,6 +153,15 @@ sent(struct conn *c, enum outlet_sent result)
         return false;
     }
     return false;
+}
+
+bool
+conn_sent(struct conn *c, enum outlet_sent result)
+{
+    if (!judge(c, result))
+        return false;
+    progress(c);
+    return true;
 }
 
 /* Everything goes out when the connection's turn comes, together with what is there by then. */
@@ -198,7 +212,7 @@ conn_reply(struct conn *c, const struct buf *response)
         return;
     }
     c->state = CONN_REPLY;
-    server_list(c->server, c, &c->server->blocked);
+    conn_move(c, &c->server->blocked);
     conn_send(c, buf_view(response));
     if (c->state != CONN_REPLY)
         return;
@@ -211,29 +225,27 @@ conn_reply(struct conn *c, const struct buf *response)
     c->server->history_unsent += c->unsent;
 }
 
-/* The socket took something: what was blocked is not, and the silence begins anew. */
-static void
-progress(struct conn *c)
-{
-    if (c->blocked)
-        set_blocked(c, false);
-    else if (c->state == CONN_STREAM)
-        server_list(c->server, c, &c->server->quiet);
-}
-
-/* Sends what is kept; true when all is sent. */
-static bool
-flush_rest(struct conn *c)
+bool
+conn_flush_rest(struct conn *c)
 {
     uint64_t before = c->out.bytes;
     enum outlet_sent result = outlet_flush(&c->out);
 
     c->server->counters.bytes_sent += c->out.bytes - before;
-    if (!sent(c, result))
+    if (!judge(c, result))
         return false;
     if (c->out.bytes > before || c->blocked)
         progress(c);
     return true;
+}
+
+void
+conn_forget_pieces(struct conn *c)
+{
+    if (c->in)
+        buf_finish(c->in);
+    mem_free(c->in);
+    c->in = NULL;
 }
 
 /* Frees what belongs to one request. */
@@ -257,7 +269,7 @@ await_next_request(struct conn *c)
     c->out.bytes = 0;
     c->end_sent = false;
     c->state = CONN_IDLE;
-    server_list(c->server, c, &c->server->idle);
+    conn_move(c, &c->server->idle);
 }
 
 static void
@@ -268,7 +280,7 @@ flush_ending(struct conn *c)
         return;
     }
     c->end_sent = true;
-    if (!flush_rest(c))
+    if (!conn_flush_rest(c))
         return;
     if (c->keep && !c->server->draining) {
         if (c->reader.ended)
@@ -279,63 +291,6 @@ flush_ending(struct conn *c)
         conn_drop(c, REASON_CLIENT_GONE);
     /* Else the peer's close is awaited: closing with unread bytes would reset the connection and
      * might destroy what the peer has not read yet. */
-}
-
-/* Sends what was gathered behind what is kept; true when the socket took all. */
-static bool
-send_record(struct conn *c, struct gather *g, const struct subscriber_position *before)
-{
-    struct counters *counters = &c->server->counters;
-    uint64_t bytes_before = c->out.bytes;
-    enum outlet_sent result = outlet_gather(&c->out, g);
-
-    counters->writes++;
-    counters->writes_cut += result != OUTLET_SENT;
-    counters->bytes_sent += c->out.bytes - bytes_before;
-    if (result == OUTLET_NOTHING)
-        c->sub.at = *before;
-    else
-        counters->events_sent += c->sub.at.events - before->events;
-    round_wrote(&c->server->round, &c->out);
-    if (!sent(c, result))
-        return false;
-    progress(c);
-    return true;
-}
-
-/* One record. True when another one may follow at once. */
-static bool
-flush_record(struct conn *c, size_t bytes_max)
-{
-    struct server *s = c->server;
-    struct subscriber_position before = c->sub.at;
-    struct gather g;
-    enum gathered gathered;
-
-    gather_init(&g, bytes_max);
-    gathered = subscriber_gather(&c->sub, &g, s->epoch);
-    if (g.bytes > 0 ? !send_record(c, &g, &before) : !flush_rest(c))
-        return false;
-    if (gathered == GATHERED_PART && g.bytes > 0)
-        return true;
-    if (gathered == GATHERED_PART ||
-        (gathered == GATHERED_BEHIND && hub_wait(&s->hub, &c->sub) != ERR_OK))
-        conn_drop(c, REASON_NO_MEMORY);
-    return false;
-}
-
-static void
-flush_stream(struct conn *c)
-{
-    const struct settings *set = c->server->settings;
-    uint64_t begin = c->out.bytes;
-
-    while (flush_record(c, (size_t)set->record_bytes)) {
-        if (c->out.bytes - begin >= (uint64_t)set->turn_bytes) {
-            conn_make_ready(c);
-            return;
-        }
-    }
 }
 
 /* At once: all is sent, and the web server may be sending the next request. */
@@ -351,63 +306,29 @@ conn_flush(struct conn *c)
 {
     if (c->state == CONN_ENDING)
         flush_ending(c);
-    else if (c->state == CONN_HISTORY)
-        history_wake(c);
-    else if (c->state == CONN_STREAM && c->joined && !c->sub.waiting)
-        flush_stream(c);
-    else if (flush_rest(c) && c->state == CONN_REPLY)
+    else if (c->use && c->use->flush)
+        c->use->flush(c);
+    else if (conn_flush_rest(c) && c->state == CONN_REPLY)
         end_reply(c);
-}
-
-void
-conn_heartbeat(struct conn *c)
-{
-    c->server->counters.heartbeats++;
-    send_text(c, TEXT_LIT(":\n\n"));
-    if (c->state == CONN_STREAM)
-        server_list(c->server, c, &c->server->quiet);
 }
 
 /* ---- the end ---- */
 
+/* What the connection held of the server for this request, it gives back. */
 static void
 leave(struct conn *c, enum conn_reason reason)
 {
-    const struct subscriber_position *at = &c->sub.at;
+    const struct conn_use *use = c->use;
     struct server *s = c->server;
 
-    if (c->upload && c->state == CONN_PUBLISH)
-        c->upload->owner = NULL; /* it is written all the same */
-    else
-        publish_forget(s, c->upload);
-    c->upload = NULL;
-    deadlines_remove(&s->expiring, &c->expiry);
+    c->use = NULL;
+    if (use)
+        use->leave(c, reason);
     if (c->address)
         addresses_end(&s->addresses, c->address);
     c->address = NULL;
-    if (c->history)
-        history_leave(c);
     s->history_unsent -= c->unsent;
     c->unsent = 0;
-    if (!c->sub.feed)
-        return;
-    s->n_streams--;
-    log_line(LOG_INFO,
-             "stream end reason=%s remote=%s filter=\"%s\" first=%lld last=%lld events=%llu "
-             "bytes=%llu ms=%lld",
-             reason_word(reason), c->remote ? c->remote : "-", c->sub.feed->what.key,
-             (long long)at->first_id, (long long)at->last_id, (unsigned long long)at->events,
-             (unsigned long long)c->out.bytes, (long long)(s->now_ms - c->begun_ms));
-    if (c->job) /* the reader has it, with a reference of its own */
-        c->job->owner = NULL;
-    c->job = NULL;
-    if (c->joined) {
-        hub_leave(&s->hub, &c->sub);
-    } else {
-        hub_release(&s->hub, c->sub.feed);
-        c->sub.feed = NULL;
-    }
-    c->joined = false;
 }
 
 void
@@ -417,7 +338,7 @@ conn_end(struct conn *c, enum conn_reason reason)
         return;
     leave(c, reason);
     c->state = CONN_ENDING;
-    server_list(c->server, c, &c->server->ending);
+    conn_move(c, &c->server->ending);
     if (!c->blocked)
         conn_make_ready(c);
 }
@@ -429,7 +350,7 @@ conn_drop(struct conn *c, enum conn_reason reason)
         return;
     leave(c, reason);
     c->state = CONN_DEAD;
-    server_list(c->server, c, &c->server->dead);
+    conn_move(c, &c->server->dead);
 }
 
 static void

@@ -17,7 +17,10 @@
  * a request at the very moment at which we do.
  *
  * What the poller reports is only recorded (conn is linked into `readable` or `ready`); the work is
- * done in the turn. */
+ * done in the turn.
+ *
+ * What a connection is used for, once its request is known, it does not know itself: stream.c,
+ * history.c and publish.c say so by their struct conn_use. */
 #ifndef FCGI_CONN_H
 #define FCGI_CONN_H
 
@@ -54,10 +57,20 @@ enum conn_state {
     CONN_DEAD,
 };
 
+struct conn;
 struct conn_list;
+
+/* What a connection is used for between its request and its response. */
+struct conn_use {
+    /* Its turn has come: sends what there is to send. NULL: what is kept, nothing else. */
+    void (*flush)(struct conn *c);
+    /* The response is whole, or the connection is closed: gives back what this use holds of it. */
+    void (*leave)(struct conn *c, enum conn_reason reason);
+};
 
 struct conn {
     struct server *server;
+    const struct conn_use *use; /* NULL before and after */
     struct outlet out;
     struct subscriber sub;       /* sub.feed is set while this is a stream */
     struct reader_job *job;      /* finds out where the stream begins; NULL when that is known */
@@ -96,12 +109,22 @@ void conn_watch(struct conn *c);
 /* For poller_take(): `conn` is a struct conn. */
 void conn_happened(void *conn, unsigned what);
 
-/* Reads what is there: a request's beginning, or the news that the peer has closed. */
-void conn_read(struct conn *c);
+/* conn_read.c has more to read in the next turn. */
+void conn_make_readable(struct conn *c);
 
-/* Sends what the client lacks, until all is sent, the socket is full, a page is needed, or the
+/* Moves it to another of the server's lists, at its end, with the time of now. */
+void conn_move(struct conn *c, struct conn_list *list);
+
+/* Sends what there is to send, until all is sent, the socket is full, a page is needed, or the
  * turn's share is used up. */
 void conn_flush(struct conn *c);
+
+/* For a use that sends by itself: sends what is kept; true when all is sent. */
+bool conn_flush_rest(struct conn *c);
+
+/* For a use that sends by itself: what follows from one attempt; true when all is sent and the next
+ * attempt may be made at once. */
+bool conn_sent(struct conn *c, enum outlet_sent result);
 
 /* Sends a text, or keeps it. The first one begins with the response's Status line. */
 void conn_send(struct conn *c, struct text text);
@@ -110,14 +133,14 @@ void conn_send(struct conn *c, struct text text);
  * connection. */
 void conn_reply(struct conn *c, const struct buf *response);
 
-/* Sends a comment so that nobody takes silence for death. */
-void conn_heartbeat(struct conn *c);
-
-/* The response is complete. A stream leaves its feed and gets its log line. */
+/* The response is complete. */
 void conn_end(struct conn *c, enum conn_reason reason);
 
 /* No more byte: the connection is closed and, at the end of the turn, freed. */
 void conn_drop(struct conn *c, enum conn_reason reason);
+
+/* Frees what has come of a request's head. */
+void conn_forget_pieces(struct conn *c);
 
 /* Frees the memory; the server calls it for DEAD ones at the end of a turn. */
 void conn_reap(struct conn *c);

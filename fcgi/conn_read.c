@@ -1,14 +1,14 @@
-/* conn_read: what the web server says on a connection. A request's head is put together from what
- * recv() gives; once it is whole, answer() decides. What comes behind it is the body of a POST, or
- * is passed over. */
+#include "fcgi/conn_read.h"
+
 #include <errno.h>
 #include <sys/socket.h>
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "fcgi/answer.h"
-#include "fcgi/conn_internal.h"
+#include "fcgi/publish.h"
 #include "fcgi/request.h"
+#include "fcgi/route.h"
+#include "fcgi/state.h"
 
 enum { READ_BYTES = 16 * 1024 };
 
@@ -25,8 +25,6 @@ body_ended(struct conn *c)
 {
     if (c->state == CONN_ENDING)
         conn_flush(c); /* the next request may have waited for this */
-    else if (c->state == CONN_BODY && buf_failed(&c->upload->body))
-        answer_too_large(c);
     else if (c->state == CONN_BODY)
         publish_body_read(c);
 }
@@ -63,17 +61,8 @@ got_request(struct conn *c, struct text bytes)
         return;
     }
     c->out.request_id = c->reader.request_id = r.id;
-    answer(c, &r);
+    route(c, &r);
     request_finish(&r);
-}
-
-void
-conn_forget_pieces(struct conn *c)
-{
-    if (c->in)
-        buf_finish(c->in);
-    mem_free(c->in);
-    c->in = NULL;
 }
 
 /* Adds to what has come of a request's head; false when memory ran out. */
@@ -127,7 +116,7 @@ got_head(struct conn *c, struct text *bytes)
     if (c->state == CONN_IDLE) {
         c->state = CONN_REQUEST;
         c->begun_ms = c->server->now_ms;
-        server_list(c->server, c, &c->server->requests);
+        conn_move(c, &c->server->requests);
     }
     if (c->in) {
         if (!keep_piece(c, all)) {

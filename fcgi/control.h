@@ -2,7 +2,7 @@
 #ifndef FCGI_CONTROL_H
 #define FCGI_CONTROL_H
 
-#include "fcgi/server.h"
+#include "fcgi/state.h"
 
 void control(struct server *s);
 

@@ -6,8 +6,10 @@
 #include "base/mem.h"
 #include "fcgi/accept.h"
 #include "fcgi/answer.h"
+#include "fcgi/conn.h"
 #include "fcgi/history_read.h"
 #include "fcgi/request.h"
+#include "fcgi/state.h"
 
 enum {
     LIMIT = 100,         /* events of a page when the request does not say */
@@ -81,7 +83,7 @@ enqueue(struct server *s, struct history *h, struct history_job *job)
     }
     TAILQ_INSERT_TAIL(&job->askers, h, in_job);
     h->job = job;
-    server_list(s, h->conn, &s->asking);
+    conn_move(h->conn, &s->asking);
 }
 
 void
@@ -117,6 +119,42 @@ create_job(const struct server *s, struct query *q, enum history_what what, uint
     job->read.bytes_max = (size_t)set->page_bytes;
     TAILQ_INIT(&job->askers);
     return job;
+}
+
+/* ---- the end ---- */
+
+static void
+leave_feed(struct conn *c)
+{
+    hub_leave(&c->server->hub, &c->sub);
+    c->joined = false;
+}
+
+static void
+leave(struct conn *c, enum conn_reason reason)
+{
+    struct server *s = c->server;
+    struct history *h = c->history;
+
+    (void)reason;
+    c->history = NULL;
+    if (c->joined)
+        leave_feed(c);
+    if (h->job) {
+        TAILQ_REMOVE(&h->job->askers, h, in_job);
+        if (h->job->queued && TAILQ_EMPTY(&h->job->askers)) {
+            TAILQ_REMOVE(&s->history, h->job, in_queue);
+            destroy_job(s, h->job);
+        }
+    }
+    mem_free(h->query);
+    mem_free(h->none_match);
+    deadlines_remove(&s->polls, &h->end);
+    if (h->feed) {
+        hub_release(&s->hub, h->feed);
+        s->n_streams--;
+    }
+    mem_free(h);
 }
 
 /* ---- responses ---- */
@@ -185,7 +223,8 @@ respond(struct conn *c, const struct history_read *r)
     if (!same && !h->is_head)
         buf_text(&b, buf_view(&r->body));
     s->counters.history_unchanged += same;
-    history_leave(c);
+    c->use = NULL;
+    leave(c, REASON_ANSWERED);
     conn_reply(c, &b);
     buf_finish(&b);
 }
@@ -286,7 +325,7 @@ wait_after(struct conn *c, int64_t position)
     c->sub.at.cursor = position;
     c->joined = true;
     hub_join(&s->hub, &c->sub);
-    server_list(s, c, &s->waiting);
+    conn_move(c, &s->waiting);
 }
 
 /* The first time it waits: it takes one of the places, and the feed. */
@@ -317,15 +356,9 @@ begin_waiting(struct conn *c, struct history_job *job)
     wait_after(c, job->read.position);
 }
 
+/* Something that matches was published. */
 static void
-leave_feed(struct conn *c)
-{
-    hub_leave(&c->server->hub, &c->sub);
-    c->joined = false;
-}
-
-void
-history_wake(struct conn *c)
+wake(struct conn *c)
 {
     struct history *h = c->history;
     int64_t position = c->sub.at.cursor;
@@ -358,32 +391,6 @@ void
 history_too_late(struct conn *c)
 {
     answer_busy(c);
-}
-
-void
-history_leave(struct conn *c)
-{
-    struct server *s = c->server;
-    struct history *h = c->history;
-
-    c->history = NULL;
-    if (c->joined)
-        leave_feed(c);
-    if (h->job) {
-        TAILQ_REMOVE(&h->job->askers, h, in_job);
-        if (h->job->queued && TAILQ_EMPTY(&h->job->askers)) {
-            TAILQ_REMOVE(&s->history, h->job, in_queue);
-            destroy_job(s, h->job);
-        }
-    }
-    mem_free(h->query);
-    mem_free(h->none_match);
-    deadlines_remove(&s->polls, &h->end);
-    if (h->feed) {
-        hub_release(&s->hub, h->feed);
-        s->n_streams--;
-    }
-    mem_free(h);
 }
 
 /* ---- a read is done ---- */
@@ -426,6 +433,8 @@ history_arrived(struct server *s, struct reader_job *read)
 
 /* ---- requests ---- */
 
+static const struct conn_use history_use = {.flush = wake, .leave = leave};
+
 /* The asker, with what is still needed of the request when the answer is there. */
 static struct history *
 create_asker(struct conn *c, const struct request *r, const struct query *q)
@@ -466,6 +475,7 @@ ask(struct conn *c, const struct request *r, enum history_what what, bool ndjson
     }
     h->ndjson = ndjson;
     c->history = h;
+    c->use = &history_use;
     c->state = CONN_HISTORY;
     c->server->counters.history_requests++;
     enqueue(c->server, h, job);

@@ -31,13 +31,9 @@ void history_read_more(struct server *s);
 /* A read is done; without the loop running (askers are gone) it is only freed. */
 void history_arrived(struct server *s, struct reader_job *read);
 
-/* Something that matches was published. */
-void history_wake(struct conn *c);
 /* Answers the long polls that wait no longer than until then. */
 void history_end_waits(struct server *s, int64_t until_ms);
 /* No read could be made for it in time: 503. */
 void history_too_late(struct conn *c);
-/* The connection is being answered or closed. */
-void history_leave(struct conn *c);
 
 #endif

@@ -8,13 +8,16 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "fcgi/conn.h"
 
 static const int signal_numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
 
 static void
 on_prepare(uv_prepare_t *handle)
 {
-    server_turn(handle->data);
+    struct server *s = handle->data;
+
+    s->on_turn(s);
 }
 
 static void
@@ -205,8 +208,9 @@ loop_open(struct server *s, struct errbuf *eb)
 }
 
 void
-loop_run(struct server *s)
+loop_run(struct server *s, void (*turn)(struct server *s))
 {
+    s->on_turn = turn;
     uv_prepare_start(&s->turn, on_prepare);
     uv_run(&s->loop, UV_RUN_DEFAULT);
 }

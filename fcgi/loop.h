@@ -1,13 +1,13 @@
-/* loop: libuv's handles, and the callbacks that record for server_turn() what has happened. */
+/* loop: libuv's handles, and the callbacks that record for the turn what has happened. */
 #ifndef FCGI_LOOP_H
 #define FCGI_LOOP_H
 
-#include "fcgi/server.h"
+#include "fcgi/state.h"
 
 /* Needs s->settings, s->sockets. ERR_IO. */
 enum err loop_open(struct server *s, struct errbuf *eb);
-/* Runs until loop_stop(). */
-void loop_run(struct server *s);
+/* Runs until loop_stop(); turn() is called before each wait. */
+void loop_run(struct server *s, void (*turn)(struct server *s));
 void loop_stop(struct server *s);
 /* Closes every handle. */
 void loop_close(struct server *s);

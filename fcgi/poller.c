@@ -24,7 +24,7 @@ poller_close(struct poller *p)
 }
 
 static bool
-control(const struct poller *p, int operation, int fd, void *who, uint32_t events)
+epoll_control(const struct poller *p, int operation, int fd, void *who, uint32_t events)
 {
     struct epoll_event event = {.events = events | EPOLLET, .data.ptr = who};
 
@@ -34,14 +34,14 @@ control(const struct poller *p, int operation, int fd, void *who, uint32_t event
 bool
 poller_add(const struct poller *p, int fd, void *who)
 {
-    return control(p, EPOLL_CTL_ADD, fd, who, ALWAYS);
+    return epoll_control(p, EPOLL_CTL_ADD, fd, who, ALWAYS);
 }
 
 void
 poller_want_writable(const struct poller *p, int fd, void *who, bool wanted)
 {
     /* Cannot fail: the descriptor is in the set. */
-    control(p, EPOLL_CTL_MOD, fd, who, wanted ? ALWAYS | EPOLLOUT : ALWAYS);
+    epoll_control(p, EPOLL_CTL_MOD, fd, who, wanted ? ALWAYS | EPOLLOUT : ALWAYS);
 }
 
 static unsigned

@@ -1,13 +1,15 @@
-/* publish: POST. Reads the body, gives it to the writer, and answers after COMMIT. */
+#include "fcgi/publish.h"
+
 #include <strings.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "fcgi/access.h"
 #include "fcgi/answer.h"
+#include "fcgi/conn.h"
 #include "fcgi/form.h"
 #include "fcgi/request.h"
-#include "fcgi/server.h"
+#include "fcgi/state.h"
 
 enum {
     PATH_MAX_BYTES =
@@ -84,6 +86,28 @@ over_rate(struct conn *c)
     return wait;
 }
 
+static void
+forget(struct server *s, struct writer_job *job)
+{
+    s->upload_memory -= job->memory;
+    writer_job_destroy(job);
+}
+
+static void
+leave(struct conn *c, enum conn_reason reason)
+{
+    struct writer_job *job = c->upload;
+
+    (void)reason;
+    c->upload = NULL;
+    if (job && job->owner)
+        job->owner = NULL; /* the writer has it, and writes it all the same */
+    else if (job)
+        forget(c->server, job);
+}
+
+static const struct conn_use publish_use = {.leave = leave};
+
 void
 publish(struct conn *c, const struct request *r, struct access *access)
 {
@@ -108,6 +132,7 @@ publish(struct conn *c, const struct request *r, struct access *access)
                        "this address publishes too often; nothing was written");
     } else {
         c->upload = writer_job_create((size_t)s->settings->body_max);
+        c->use = &publish_use;
         err = c->upload ? take_request(c->upload, r, &eb) : ERR_NOMEM;
         if (err == ERR_INVALID) {
             answer_problem(c, 400, "Bad Request", "", eb.text);
@@ -157,15 +182,7 @@ publish_body_grows(struct conn *c)
     if (!body_may_grow(c) || job->body.length - job->timed < BODY_STEP)
         return;
     job->timed = job->body.length;
-    server_list(c->server, c, &c->server->requests);
-}
-
-void
-publish_forget(struct server *s, struct writer_job *job)
-{
-    if (job)
-        s->upload_memory -= job->memory;
-    writer_job_destroy(job);
+    conn_move(c, &c->server->requests);
 }
 
 void
@@ -180,12 +197,13 @@ publish_body_read(struct conn *c)
                        "the body is not as long as Content-Length says; nothing was written");
         return;
     }
+    if (!writer_submit(s->writer, c->upload)) {
+        answer_no_room(c);
+        return;
+    }
     c->upload->owner = c;
     c->state = CONN_PUBLISH;
-    server_list(s, c, &s->publishing);
-    if (writer_submit(s->writer, c->upload))
-        return;
-    answer_no_room(c);
+    conn_move(c, &s->publishing);
 }
 
 static void
@@ -267,5 +285,5 @@ publish_written(struct server *s, struct writer_job *job)
         c->upload = NULL;
         respond(c, job);
     }
-    publish_forget(s, job);
+    forget(s, job);
 }

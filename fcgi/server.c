@@ -12,10 +12,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "fcgi/answer.h"
+#include "fcgi/conn.h"
+#include "fcgi/conn_read.h"
 #include "fcgi/control.h"
 #include "fcgi/history.h"
 #include "fcgi/loop.h"
+#include "fcgi/publish.h"
+#include "fcgi/route.h"
+#include "fcgi/stream.h"
 
 enum {
     ACCEPT_MAX = 256,      /* connections per turn and socket */
@@ -28,16 +32,6 @@ enum {
     GATHER_MS = 100, /* heartbeats that are due so soon go out together */
     REST_US = 1000,  /* between two looks whether a round is over */
 };
-
-void
-server_list(struct server *s, struct conn *c, struct conn_list *list)
-{
-    if (c->list)
-        TAILQ_REMOVE(&c->list->queue, c, in_list);
-    TAILQ_INSERT_TAIL(&list->queue, c, in_list);
-    c->list = list;
-    c->since_ms = s->now_ms;
-}
 
 /* ---- accept ---- */
 
@@ -127,7 +121,7 @@ begin_when_caught_up(struct server *s)
         c = conn_create(s, STDOUT_FILENO, true);
         if (c) {
             conn_watch(c);
-            answer(c, s->single);
+            route(c, s->single);
         }
     }
 }
@@ -201,7 +195,7 @@ stage_replay(struct server *s)
         else if (job->kind == JOB_RUN)
             history_arrived(s, job);
         else
-            answer_located(s, job);
+            stream_located(s, job);
     }
 }
 
@@ -333,7 +327,7 @@ send_heartbeats(struct server *s)
         return;
     every_ms -= every_ms / 10 < GATHER_MS ? every_ms / 10 : GATHER_MS;
     while ((c = due(s, &s->quiet, every_ms)))
-        conn_heartbeat(c);
+        stream_heartbeat(c);
 }
 
 static void

@@ -8,8 +8,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "fcgi/answer.h"
 #include "fcgi/loop.h"
+#include "fcgi/publish.h"
 #include "fcgi/request.h"
 #include "fcgi/sandbox.h"
 
@@ -174,7 +174,7 @@ run(struct server *s, struct settings *settings, struct store *store, struct sto
         store_close(store);
     if (err == ERR_OK) {
         give_up_rights(settings);
-        loop_run(s);
+        loop_run(s, server_turn);
         loop_hold_signals();                /* asked for again, the end is not cut short */
         if (s->stop_asked > s->stop_served) /* told to us after the last turn */
             s->reopening = false;

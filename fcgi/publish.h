@@ -1,0 +1,20 @@
+/* publish: POST. Reads the body, gives it to the writer, and answers after COMMIT. */
+#ifndef FCGI_PUBLISH_H
+#define FCGI_PUBLISH_H
+
+struct access;
+struct conn;
+struct request;
+struct server;
+struct writer_job;
+
+/* Takes access->write over. What follows is the body. */
+void publish(struct conn *c, const struct request *r, struct access *access);
+/* More of the body has come; it is whole, or longer than it may be. */
+void publish_body_grows(struct conn *c);
+void publish_body_read(struct conn *c);
+
+/* The writer is done with it, and gives it back. */
+void publish_written(struct server *s, struct writer_job *job);
+
+#endif

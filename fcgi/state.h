@@ -1,0 +1,93 @@
+/* state: everything that the loop owns, in one place: what server_turn() and the rooms below it
+ * work on. Only the loop's thread touches it. */
+#ifndef FCGI_STATE_H
+#define FCGI_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "fcgi/address.h"
+#include "fcgi/deadline.h"
+#include "fcgi/poller.h"
+#include "fcgi/reader.h"
+#include "fcgi/round.h"
+#include "fcgi/settings.h"
+#include "fcgi/writer.h"
+#include "sql/store.h"
+#include "stream/hub.h"
+
+struct conn;
+struct history_job;
+struct request;
+
+TAILQ_HEAD(conn_queue, conn);
+
+/* Connections of one state, the one that is there longest first. */
+struct conn_list {
+    struct conn_queue queue;
+};
+
+struct counters {
+#define COUNTER(member, help) uint64_t member;
+#include "fcgi/counters.def"
+#undef COUNTER
+};
+
+enum { SERVER_SOCKETS_MAX = 8 };
+
+struct server {
+    struct settings *settings;
+    uv_loop_t loop;
+    uv_prepare_t turn; /* runs on_turn() before the loop waits */
+    void (*on_turn)(struct server *s);
+    uv_timer_t timer;        /* the next timeout of any list; 0 when a turn has left work */
+    uv_timer_t accept_timer; /* accepting pauses until then */
+    uv_async_t reader_news;
+    uv_fs_event_t watch;
+    uv_signal_t signals[4];
+    uv_poll_t listeners[SERVER_SOCKETS_MAX];
+    struct poller poller;   /* of the connections */
+    uv_poll_t poller_watch; /* libuv waits for the poller */
+    int sockets[SERVER_SOCKETS_MAX];
+    int n_sockets;
+
+    struct hub hub;
+    struct reader *reader;
+    struct writer *writer; /* NULL unless publishing is on */
+    char epoch[STORE_EPOCH_LENGTH + 1];
+    char *wal_name; /* file name of the WAL, for the watch */
+    unsigned pages_in_flight;
+    TAILQ_HEAD(history_queue, history_job) history; /* reads that have not begun */
+    unsigned history_in_flight;
+    uint64_t history_unsent; /* bytes of responses that wait for their clients */
+    uint64_t upload_memory;  /* bodies of POSTs that have not been written yet */
+
+    struct conn_list requests, quiet, blocked, publishing, asking, waiting, ending, idle, dead;
+    struct conn_queue readable, ready;
+    struct conn_queue patient; /* ready too: streams, whose turn is the next round */
+    struct round round;
+    uint64_t n_conns, n_streams, conns_max;
+    int64_t pause_log_ms; /* not before is a pause of accepting told again */
+
+    struct jws_key token_key; /* without bytes: tokens are not used */
+    struct deadlines expiring;
+    struct deadlines polls; /* when long polls have waited enough */
+    struct addresses addresses;
+
+    bool accept_due, hint_due, reload_due, counters_due;
+    unsigned stop_asked, stop_served; /* how often SIGTERM or SIGINT came */
+    bool draining;
+    bool reopening; /* draining because the database was replaced: the sockets stay open */
+    int64_t drain_ends_ms;
+    int64_t now_ms;               /* of this turn */
+    const struct request *single; /* plain CGI: the only request; the program ends with it */
+    int64_t newest_at_start;
+    bool serving; /* the window has caught up with newest_at_start */
+
+    int argc; /* for reading the settings again */
+    char **argv;
+    struct counters counters;
+};
+
+#endif

@@ -1,0 +1,352 @@
+/* A stream begins with its head and the reconnection time, sent before anything else is known, so
+ * that the browser's `open` event comes at once. Where in the log it begins is then found out: from
+ * memory if possible, else by the reader (a job); stream_located() goes on from there. */
+#include "fcgi/stream.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "fcgi/answer.h"
+#include "fcgi/conn.h"
+#include "fcgi/state.h"
+#include "stream/sse.h"
+
+static const char head_lines[] = "Status: 200 OK\r\n"
+                                 "Content-Type: text/event-stream\r\n"
+                                 "Cache-Control: no-cache, no-transform\r\n"
+                                 "X-Accel-Buffering: no\r\n"
+                                 "\r\n";
+
+/* Evenly from low to high. Statistics only, nothing that must not be guessed. */
+static int64_t
+between(int64_t low, int64_t high)
+{
+    return low + (high > low ? random() % (high - low + 1) : 0);
+}
+
+/* A 200 that ends at once: any other status would end a browser's EventSource for good. */
+static void
+come_back_later(struct conn *c)
+{
+    const struct settings *set = c->server->settings;
+    struct buf b;
+
+    c->server->counters.streams_refused++;
+    buf_init(&b, 1024);
+    buf_string(&b, head_lines);
+    sse_retry(&b, between(set->busy_retry_ms, 2 * set->busy_retry_ms));
+    answer_whole(c, &b);
+    buf_finish(&b);
+}
+
+/* ---- where it begins ---- */
+
+static void
+join(struct conn *c, int64_t cursor)
+{
+    c->sub.at.cursor = cursor;
+    c->joined = true;
+    hub_join(&c->server->hub, &c->sub);
+    conn_make_ready(c);
+}
+
+/* The text of the cursor that could not be honoured lives behind the job. */
+struct locate {
+    struct reader_job job;
+    enum query_start start;
+    enum cursor_reset reset;
+    char *requested;
+};
+
+static void
+locate(struct conn *c, struct query *q, enum reader_job_kind kind)
+{
+    struct locate *l = mem_zalloc(sizeof *l);
+
+    if (!l) {
+        conn_drop(c, REASON_NO_MEMORY);
+        return;
+    }
+    l->start = q->start;
+    l->reset = q->reset;
+    l->requested = q->requested;
+    q->requested = NULL;
+    l->job.kind = kind;
+    l->job.filter = &c->sub.feed->what;
+    l->job.owner = c;
+    l->job.feed = c->sub.feed;
+    l->job.position = q->id;
+    l->job.time_ms = q->time_ms;
+    l->job.count = q->count;
+    c->sub.feed->refs++;
+    c->job = &l->job;
+    reader_submit(c->server->reader, &l->job);
+}
+
+static void
+begin_at(struct conn *c, struct query *q)
+{
+    const struct window *w = &c->server->hub.window;
+    int64_t position;
+
+    switch (q->start) {
+    case START_BEFORE: /* pages only */
+    case START_NOW:
+        join(c, w->head_id);
+        break;
+    case START_AFTER:
+        if (q->id <= w->head_id)
+            join(c, q->id);
+        else /* this process may lag behind the one that gave the id: ask the table */
+            locate(c, q, JOB_MARKS);
+        break;
+    case START_LAST:
+        if (feed_last(c->sub.feed, q->count, &position))
+            join(c, position);
+        else
+            locate(c, q, JOB_LAST);
+        break;
+    case START_EARLIEST:
+        locate(c, q, JOB_EARLIEST);
+        break;
+    case START_SINCE:
+        locate(c, q, JOB_SINCE);
+        break;
+    case START_RESET:
+        locate(c, q, JOB_MARKS);
+        break;
+    }
+}
+
+static void
+send_reset(struct conn *c, const struct locate *l, enum cursor_reset why)
+{
+    const struct store_marks *m = &l->job.marks;
+    struct buf b;
+
+    c->server->counters.resets++;
+    buf_init(&b, 1024);
+    subscriber_reset(&b, why, text_of(l->requested), m->oldest, m->newest, c->server->epoch);
+    if (buf_failed(&b))
+        conn_drop(c, REASON_NO_MEMORY);
+    else
+        conn_send(c, buf_view(&b));
+    buf_finish(&b);
+}
+
+static void
+go_on(struct conn *c, const struct locate *l)
+{
+    const struct store_marks *m = &l->job.marks;
+    int64_t position = l->job.position;
+    enum cursor_reset why = l->reset;
+
+    if (l->start == START_AFTER)
+        why = position > m->newest ? CURSOR_FUTURE : CURSOR_EXACT;
+    if (why != CURSOR_EXACT) {
+        send_reset(c, l, why);
+        position = c->sub.reset_now ? m->newest : m->oldest - 1;
+    }
+    /* A position that was looked up is as good as the table is now. */
+    if (l->start != START_AFTER || why != CURSOR_EXACT)
+        c->sub.at.told_pruned = m->pruned_through;
+    if (c->state != CONN_STREAM) /* sending the reset has failed */
+        return;
+    c->job = NULL;
+    join(c, position);
+}
+
+void
+stream_located(struct server *s, struct reader_job *job)
+{
+    struct locate *l = (struct locate *)job;
+    struct conn *c = job->owner;
+    struct feed *f = job->feed;
+
+    if (c && job->err != ERR_OK) {
+        conn_end(c, REASON_DATABASE);
+    } else if (c) {
+        go_on(c, l);
+    }
+    hub_release(&s->hub, f);
+    mem_free(l->requested);
+    mem_free(l);
+}
+
+/* ---- what it gets ---- */
+
+/* Sends what was gathered behind what is kept; true when the socket took all. */
+static bool
+send_record(struct conn *c, struct gather *g, const struct subscriber_position *before)
+{
+    struct counters *counters = &c->server->counters;
+    uint64_t bytes_before = c->out.bytes;
+    enum outlet_sent result = outlet_gather(&c->out, g);
+
+    counters->writes++;
+    counters->writes_cut += result != OUTLET_SENT;
+    counters->bytes_sent += c->out.bytes - bytes_before;
+    if (result == OUTLET_NOTHING)
+        c->sub.at = *before;
+    else
+        counters->events_sent += c->sub.at.events - before->events;
+    round_wrote(&c->server->round, &c->out);
+    return conn_sent(c, result);
+}
+
+/* One record. True when another one may follow at once. */
+static bool
+flush_record(struct conn *c, size_t bytes_max)
+{
+    struct server *s = c->server;
+    struct subscriber_position before = c->sub.at;
+    struct gather g;
+    enum gathered gathered;
+
+    gather_init(&g, bytes_max);
+    gathered = subscriber_gather(&c->sub, &g, s->epoch);
+    if (g.bytes > 0 ? !send_record(c, &g, &before) : !conn_flush_rest(c))
+        return false;
+    if (gathered == GATHERED_PART && g.bytes > 0)
+        return true;
+    if (gathered == GATHERED_PART ||
+        (gathered == GATHERED_BEHIND && hub_wait(&s->hub, &c->sub) != ERR_OK))
+        conn_drop(c, REASON_NO_MEMORY);
+    return false;
+}
+
+static void
+flush(struct conn *c)
+{
+    const struct settings *set = c->server->settings;
+    uint64_t begin = c->out.bytes;
+
+    if (!c->joined || c->sub.waiting) {
+        conn_flush_rest(c);
+        return;
+    }
+    while (flush_record(c, (size_t)set->record_bytes)) {
+        if (c->out.bytes - begin >= (uint64_t)set->turn_bytes) {
+            conn_make_ready(c);
+            return;
+        }
+    }
+}
+
+void
+stream_heartbeat(struct conn *c)
+{
+    c->server->counters.heartbeats++;
+    conn_send(c, TEXT_LIT(":\n\n"));
+    if (c->state == CONN_STREAM)
+        conn_move(c, &c->server->quiet);
+}
+
+/* ---- its end ---- */
+
+static const char *
+reason_word(enum conn_reason reason)
+{
+    switch (reason) {
+#define REASON(name, word)                                                                         \
+    case REASON_##name:                                                                            \
+        return word;
+#include "fcgi/reasons.def"
+#undef REASON
+    }
+    return "unknown";
+}
+
+/* It leaves its feed, and gets its line in the log. */
+static void
+leave(struct conn *c, enum conn_reason reason)
+{
+    const struct subscriber_position *at = &c->sub.at;
+    struct server *s = c->server;
+
+    deadlines_remove(&s->expiring, &c->expiry);
+    s->n_streams--;
+    log_line(LOG_INFO,
+             "stream end reason=%s remote=%s filter=\"%s\" first=%lld last=%lld events=%llu "
+             "bytes=%llu ms=%lld",
+             reason_word(reason), c->remote ? c->remote : "-", c->sub.feed->what.key,
+             (long long)at->first_id, (long long)at->last_id, (unsigned long long)at->events,
+             (unsigned long long)c->out.bytes, (long long)(s->now_ms - c->begun_ms));
+    if (c->job) /* the reader has it, with a reference of its own */
+        c->job->owner = NULL;
+    c->job = NULL;
+    if (c->joined) {
+        hub_leave(&s->hub, &c->sub);
+    } else {
+        hub_release(&s->hub, c->sub.feed);
+        c->sub.feed = NULL;
+    }
+    c->joined = false;
+}
+
+/* ---- requests ---- */
+
+static const struct conn_use stream_use = {.flush = flush, .leave = leave};
+
+static void
+begin(struct conn *c, struct query *q)
+{
+    struct server *s = c->server;
+    const struct settings *set = s->settings;
+    struct feed *feed = hub_hold(&s->hub, &q->what);
+    struct buf b;
+
+    buf_init(&b, 1024);
+    buf_string(&b, head_lines);
+    sse_retry(&b, between(set->retry_min_ms, set->retry_max_ms));
+    sse_comment(&b, TEXT_LIT("freshet"));
+    if (!feed || buf_failed(&b)) {
+        if (feed)
+            hub_release(&s->hub, feed);
+        conn_drop(c, REASON_NO_MEMORY);
+    } else {
+        s->counters.streams++;
+        s->n_streams++;
+        c->sub.feed = feed;
+        c->sub.reset_now = q->reset_now;
+        c->use = &stream_use;
+        c->state = CONN_STREAM;
+        conn_move(c, &s->quiet);
+        if (c->expiry.at_ms != DEADLINE_NEVER &&
+            deadlines_add(&s->expiring, &c->expiry, c->expiry.at_ms) != ERR_OK)
+            conn_drop(c, REASON_NO_MEMORY);
+        else
+            conn_send(c, buf_view(&b));
+        if (c->state == CONN_STREAM)
+            begin_at(c, q);
+    }
+    buf_finish(&b);
+}
+
+void
+stream(struct conn *c, const struct request *r)
+{
+    struct server *s = c->server;
+    struct query q;
+
+    if (!answer_query(c, r, QUERY_STREAM, &q))
+        return;
+    if (s->draining || s->n_streams >= (uint64_t)s->settings->streams_max || !answer_admit(c))
+        come_back_later(c);
+    else
+        begin(c, &q);
+    query_finish(&q);
+}
+
+void
+stream_head(struct conn *c)
+{
+    struct buf b;
+
+    buf_init(&b, 1024);
+    buf_string(&b, head_lines);
+    answer_whole(c, &b);
+    buf_finish(&b);
+}

@@ -1,0 +1,22 @@
+/* stream: a connection that is a subscriber: where in the log it begins, what it is sent, its end.
+ */
+#ifndef FCGI_STREAM_H
+#define FCGI_STREAM_H
+
+struct conn;
+struct reader_job;
+struct request;
+struct server;
+
+/* GET. */
+void stream(struct conn *c, const struct request *r);
+/* HEAD: the head of a stream, and nothing else. */
+void stream_head(struct conn *c);
+
+/* The reader found out where it begins. */
+void stream_located(struct server *s, struct reader_job *job);
+
+/* Sends a comment so that nobody takes silence for death. */
+void stream_heartbeat(struct conn *c);
+
+#endif
