@@ -1,8 +1,9 @@
 /* doctor_internal: what the files of the doctor share: one examination and its report.
  *
  * doctor_run.c opens the stream and goes through the examinations in order; doctor_answer.c judges
- * what a head says; doctor_probe.c publishes, resumes and asks for history; doctor_say.c makes
- * lines of the report, with the meaning and the cure of each symptom from doctor.def. */
+ * what a head says; doctor_probe.c publishes, resumes and asks for history; all of them ask and
+ * wait by doctor_ask.c; doctor_say.c makes lines of the report, with the meaning and the cure of
+ * each symptom from doctor.def. */
 #ifndef ADMIN_DOCTOR_INTERNAL_H
 #define ADMIN_DOCTOR_INTERNAL_H
 

@@ -10,54 +10,9 @@
 
 enum { SLOW_START_US = 1000000 };
 
-/* ---- time ---- */
-
-int64_t
-doctor_until(const struct doctor *d, int64_t us)
-{
-    int64_t until = clock_mono_us() + us;
-
-    return until < d->deadline_us ? until : d->deadline_us;
-}
-
-bool
-doctor_wait(struct doctor *d, bool (*done)(void *context), void *context, int64_t us)
-{
-    return http_wait(&d->http, done, context, doctor_until(d, us));
-}
-
-bool
-doctor_has_ended(void *exchange)
-{
-    return ((const struct exchange *)exchange)->ended;
-}
-
-bool
-doctor_has_head(void *exchange)
-{
-    const struct exchange *x = exchange;
-
-    return x->ended || x->head_us;
-}
-
-/* ---- URLs ---- */
-
-char *
-doctor_url(const char *url, const char *more)
-{
-    struct buf b;
-
-    buf_init(&b, SIZE_MAX / 4);
-    buf_append(&b, url, strcspn(url, "#"));
-    if (more[0])
-        buf_byte(&b, strchr(url, '?') ? '&' : '?');
-    buf_string(&b, more);
-    return buf_take(&b);
-}
-
 /* The stream of the URL, with the probe's topic in it where one will be published. */
 static char *
-stream_url(const struct settings *s, const char *url)
+choose_stream_url(const struct settings *s, const char *url)
 {
     struct buf more;
     char *whole;
@@ -260,7 +215,7 @@ doctor_run(const struct settings *settings, const char *url, char **argv)
 {
     struct doctor d = {.settings = settings,
                        .url = url,
-                       .stream_url = stream_url(settings, url),
+                       .stream_url = choose_stream_url(settings, url),
                        .token = read_token(settings->token),
                        .deadline_us = clock_mono_us() + settings->timeout_ms * 1000};
     struct progress progress;

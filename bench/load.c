@@ -16,7 +16,7 @@
  *
  * Every answer has the members of report, for the time since the mark, and "ok": whether it was
  * reached. At the end of the input it ends. */
-#include "bench/load.h"
+#include "bench/load_shared.h"
 
 #include <getopt.h>
 #include <signal.h>

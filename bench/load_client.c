@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bench/load.h"
+#include "bench/load_shared.h"
 #include "bench/load_sse.h"
 
 enum {

@@ -2,7 +2,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "bench/load.h"
+#include "bench/load_shared.h"
 
 static int64_t
 later(int64_t a, int64_t b)

@@ -142,19 +142,19 @@ parse_form(struct body *b, struct text bytes, struct errbuf *eb)
 }
 
 enum err
-body_parse(struct body *b, enum writer_format format, struct text bytes, struct errbuf *eb)
+body_parse(struct body *b, enum body_format format, struct text bytes, struct errbuf *eb)
 {
     enum err err = ERR_OK;
 
     *b = (struct body){.tree_room = TREES_MAX_BYTES};
     switch (format) {
-    case WRITER_JSON:
+    case BODY_JSON:
         err = parse_json(b, bytes, eb);
         break;
-    case WRITER_NDJSON:
+    case BODY_NDJSON:
         err = parse_ndjson(b, bytes, eb);
         break;
-    case WRITER_FORM:
+    case BODY_FORM:
         err = parse_form(b, bytes, eb);
         break;
     }

@@ -4,10 +4,15 @@
 #ifndef FCGI_BODY_H
 #define FCGI_BODY_H
 
-#include "fcgi/writer.h"
 #include "stream/event.h"
 
 struct json_object;
+
+enum body_format {
+    BODY_JSON,   /* one event or an array of events */
+    BODY_NDJSON, /* one event a line */
+    BODY_FORM,   /* topic=…&type=…&data=…&key=… */
+};
 
 struct body {
     struct event *events;
@@ -20,8 +25,7 @@ struct body {
 
 /* ERR_INVALID says which event or line and why; ERR_FULL: it would take too much memory; ERR_NOMEM.
  * An empty body is ERR_INVALID. Must be finished in any case. */
-enum err body_parse(struct body *b, enum writer_format format, struct text bytes,
-                    struct errbuf *eb);
+enum err body_parse(struct body *b, enum body_format format, struct text bytes, struct errbuf *eb);
 void body_finish(struct body *b);
 
 #endif

@@ -27,14 +27,14 @@ has_type(struct text content_type, const char *type)
 }
 
 static bool
-choose_format(struct text content_type, enum writer_format *format)
+choose_format(struct text content_type, enum body_format *format)
 {
     if (has_type(content_type, "application/json"))
-        *format = WRITER_JSON;
+        *format = BODY_JSON;
     else if (has_type(content_type, "application/x-ndjson"))
-        *format = WRITER_NDJSON;
+        *format = BODY_NDJSON;
     else if (has_type(content_type, "application/x-www-form-urlencoded"))
-        *format = WRITER_FORM;
+        *format = BODY_FORM;
     else
         return false;
     return true;
@@ -112,7 +112,7 @@ void
 publish(struct conn *c, const struct request *r, struct access *access)
 {
     struct server *s = c->server;
-    enum writer_format format;
+    enum body_format format;
     struct errbuf eb;
     long long length = 0;
     enum err err;

@@ -15,20 +15,15 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "fcgi/body.h"
 #include "fcgi/grants.h"
 #include "sql/store.h"
 
 struct writer;
 
-enum writer_format {
-    WRITER_JSON,   /* one event or an array of events */
-    WRITER_NDJSON, /* one event a line */
-    WRITER_FORM,   /* topic=…&type=…&data=…&key=… */
-};
-
 /* The loop makes it, and owns it again when it comes back; in between it is the writer's. */
 struct writer_job {
-    enum writer_format format;
+    enum body_format format;
     struct buf body;
     char *topic;       /* for events that name none; may be NULL */
     char *key;         /* Idempotency-Key: of one event as it is, of several with "/1", "/2" … */

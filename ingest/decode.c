@@ -7,7 +7,7 @@
 #include "stream/event_json.h"
 #include "stream/json.h"
 #include "stream/pointer.h"
-#include "stream/sse.h"
+#include "stream/event.h"
 
 struct decode {
     const struct settings *settings;
@@ -195,7 +195,7 @@ decode_item(struct decode *d, const struct split_item *item, struct event *e, st
         take_fields(d, item, e);
     if (format == FORMAT_NDJSON && is_blank(item->data))
         return DECODE_NOTHING;
-    if (text_starts(item->type, TEXT_LIT(SSE_SIGNAL_PREFIX))) {
+    if (text_starts(item->type, TEXT_LIT(EVENT_SIGNAL_PREFIX))) {
         e->type = item->type;
         return DECODE_SIGNAL;
     }

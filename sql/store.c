@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/mem.h"
+#include "sql/store_filter.h"
 
 const char store_schema[] =
 #include "sql/schema.inc"
@@ -131,6 +132,15 @@ store_begin_read(struct store *s, bool *own, struct errbuf *eb)
 {
     *own = sqlite3_get_autocommit(s->db) != 0;
     return *own ? store_run(s, SQL_BEGIN_READ, "reading", eb) : ERR_OK;
+}
+
+/* After some errors SQLite has rolled back already. Should ROLLBACK itself fail, the transaction is
+ * over all the same. */
+void
+store_rollback(struct store *s)
+{
+    if (!sqlite3_get_autocommit(s->db))
+        store_run(s, SQL_ROLLBACK, "writing", NULL);
 }
 
 /* A transaction that has only read cannot fail to end: its COMMIT writes nothing. */

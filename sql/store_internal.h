@@ -26,18 +26,6 @@ struct store {
     struct where_subject subject; /* the row whose data conditions are being asked */
 };
 
-/* What wanted() works with: bound to a statement as a pointer named SCAN_POINTER, so that the
- * filter runs inside SQLite, before it reads the data of a row. */
-#define SCAN_POINTER "freshet-scan"
-struct scan {
-    const struct subscription *filter;
-    bool topics_too; /* false when an index has chosen the topics already */
-    uint32_t left;   /* so many rows may still be looked at */
-    bool stopped;    /* the row that the statement gives was not looked at: none was left */
-};
-/* Makes wanted() known to a connection; a sqlite3 result code. */
-int store_add_filter(sqlite3 *db);
-
 /* sql/schema.sql. The two numbers below stand in it too. */
 extern const char store_schema[];
 enum { STORE_APPLICATION_ID = 0x66727368, STORE_VERSION = 1 };

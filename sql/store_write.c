@@ -28,15 +28,6 @@ store_commit(struct store *s, struct errbuf *eb)
     return err;
 }
 
-/* After some errors SQLite has rolled back already. Should ROLLBACK itself fail, the transaction is
- * over all the same. */
-void
-store_rollback(struct store *s)
-{
-    if (!sqlite3_get_autocommit(s->db))
-        store_run(s, SQL_ROLLBACK, "writing", NULL);
-}
-
 enum err
 store_begin_part(struct store *s, struct errbuf *eb)
 {

@@ -1,7 +1,5 @@
 #include "stream/event.h"
 
-#include "stream/sse.h"
-
 static enum err
 check_name(const char *member, struct text name, size_t max, struct errbuf *eb)
 {
@@ -29,9 +27,9 @@ event_check_topic(struct text topic, struct errbuf *eb)
 enum err
 event_check_type(struct text type, struct errbuf *eb)
 {
-    if (text_starts(type, TEXT_LIT(SSE_SIGNAL_PREFIX)))
+    if (text_starts(type, TEXT_LIT(EVENT_SIGNAL_PREFIX)))
         return err_set(eb, ERR_INVALID, "type begins with \"%s\", which is kept for signals",
-                       SSE_SIGNAL_PREFIX);
+                       EVENT_SIGNAL_PREFIX);
     return check_name("type", type, EVENT_TYPE_MAX, eb);
 }
 

@@ -17,6 +17,9 @@ enum {
     EVENT_DATA_MAX = 1024 * 1024, /* bytes; the default of an option */
 };
 
+/* Event types with this prefix are the responder's own signals; they never carry an id. */
+#define EVENT_SIGNAL_PREFIX "freshet:"
+
 struct event {
     int64_t id;         /* 0 until the table has given one */
     int64_t created_ms; /* wall clock, since 1970; 0 = let the table say */

@@ -86,7 +86,7 @@ sse_data(struct buf *out, struct text frame)
 void
 sse_signal(struct buf *out, const char *name, struct text data)
 {
-    buf_string(out, "event: " SSE_SIGNAL_PREFIX);
+    buf_string(out, "event: " EVENT_SIGNAL_PREFIX);
     buf_string(out, name);
     buf_byte(out, '\n');
     data_lines(out, data);

@@ -10,9 +10,6 @@
 #include "base/buf.h"
 #include "stream/event.h"
 
-/* Event types with this prefix are the responder's own signals; they never carry an id. */
-#define SSE_SIGNAL_PREFIX "freshet:"
-
 /* The longest "<seq>-<epoch>" with its NUL. */
 enum { SSE_ID_SIZE = 32 };
 

@@ -46,7 +46,7 @@ put_form(struct buf *b, const struct event *e)
 }
 
 static void
-check_same(const struct body *a, size_t first, enum writer_format format, struct buf *bytes)
+check_same(const struct body *a, size_t first, enum body_format format, struct buf *bytes)
 {
     struct body again;
     struct errbuf eb = {""};
@@ -54,7 +54,7 @@ check_same(const struct body *a, size_t first, enum writer_format format, struct
     enum err err = body_parse(&again, format, exact, &eb);
 
     FUZZ_CHECK(err == ERR_OK, "format %d: %s", (int)format, eb.text);
-    FUZZ_CHECK(again.n == a->n - first || format == WRITER_FORM, "%zu events, not %zu", again.n,
+    FUZZ_CHECK(again.n == a->n - first || format == BODY_FORM, "%zu events, not %zu", again.n,
                a->n);
     for (size_t i = 0; i < again.n; i++) {
         const struct event *x = &a->events[first + i], *y = &again.events[i];
@@ -85,14 +85,14 @@ check_formats(const struct body *body)
         put_json(&b, &body->events[i]);
     }
     buf_byte(&b, ']');
-    check_same(body, 0, WRITER_JSON, &b);
+    check_same(body, 0, BODY_JSON, &b);
     for (size_t i = 0; i < body->n; i++) {
         buf_string(&b, i % 2 ? "\r\n\r\n \t\n" : "\n");
         put_json(&b, &body->events[i]);
     }
-    check_same(body, 0, WRITER_NDJSON, &b);
+    check_same(body, 0, BODY_NDJSON, &b);
     put_form(&b, &body->events[body->n - 1]);
-    check_same(body, body->n - 1, WRITER_FORM, &b);
+    check_same(body, body->n - 1, BODY_FORM, &b);
 }
 
 /* ---- what the format says ---- */
@@ -120,7 +120,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
     struct fuzz f = fuzz_begin(bytes, n);
-    enum writer_format format = (enum writer_format)(fuzz_byte(&f) % 3);
+    enum body_format format = (enum body_format)(fuzz_byte(&f) % 3);
     struct text s = fuzz_copy(fuzz_rest(&f));
     struct body body;
     struct errbuf eb = {""};
@@ -130,9 +130,9 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     FUZZ_CHECK((err == ERR_INVALID) == (eb.text[0] != '\0'), "%d: \"%s\"", (int)err, eb.text);
     if (err == ERR_OK) {
         FUZZ_CHECK(body.n > 0, "no event");
-        if (format == WRITER_NDJSON)
+        if (format == BODY_NDJSON)
             FUZZ_CHECK(body.n == count_lines(s), "%zu events in %zu lines", body.n, count_lines(s));
-        else if (format == WRITER_FORM)
+        else if (format == BODY_FORM)
             FUZZ_CHECK(body.n == 1, "%zu events in a form", body.n);
         check_formats(&body);
     }

@@ -31,6 +31,12 @@ only 'jwt\.h' 'base/jws\.c:'
 only 'uv\.h' 'fcgi/'
 only 'curl/curl\.h' 'admin/doctor_http\.c:'
 
+# Files that need each other can only be read together. A source and its headers (NAME.h, NAME_internal.h) are
+# one; tsort(1) finds loops.
+report 'no file needs a file that needs it' "$(grep -oE --include='*.[ch]' -r '^ *# *include +"[a-z_/]+\.h' \
+    base stream sql fcgi ingest admin bench | sed -E 's/\.[ch]: *# *include +"/ /; s/\.h$//; s/_internal//g' |
+    tsort 2>&1 >/dev/null || :)"
+
 # The domain is pure: it neither calls the system nor reads a clock; time is an argument. What it may
 # include of the system's headers only declares lists, vectors and formatting into memory.
 report 'stream/ makes no system calls' "$(grep -nE \

@@ -165,12 +165,12 @@ values_that_take_too_much_memory_are_too_many(void **state)
     for (int i = 0; i < 200000; i++)
         buf_string(&text, "{},");
     buf_string(&text, "{}]");
-    assert_int_equal(body_parse(&b, WRITER_JSON, buf_view(&text), &eb), ERR_FULL);
+    assert_int_equal(body_parse(&b, BODY_JSON, buf_view(&text), &eb), ERR_FULL);
     body_finish(&b);
     buf_clear(&text);
     for (int i = 0; i < 200000; i++)
         buf_string(&text, "{}\n");
-    assert_int_equal(body_parse(&b, WRITER_NDJSON, buf_view(&text), &eb), ERR_FULL);
+    assert_int_equal(body_parse(&b, BODY_NDJSON, buf_view(&text), &eb), ERR_FULL);
     body_finish(&b);
     buf_finish(&text);
 }
@@ -221,7 +221,7 @@ pairs_are_split_and_decoded(void **state)
 /* ---- events ---- */
 
 struct row {
-    enum writer_format format;
+    enum body_format format;
     struct text body;
     const char *events; /* "topic|type|data|key" for each, ';' between; '-' = absent */
 };
@@ -237,22 +237,22 @@ static void
 what_is_posted_becomes_events(void **state)
 {
     static const struct row rows[] = {
-        {WRITER_JSON, TEXT_LIT("{\"topic\":\"a\",\"data\":\"x\"}"), "a|-|x|-;"},
-        {WRITER_JSON, TEXT_LIT(" [{\"topic\":\"a\",\"data\":1},{\"data\":null}] "),
+        {BODY_JSON, TEXT_LIT("{\"topic\":\"a\",\"data\":\"x\"}"), "a|-|x|-;"},
+        {BODY_JSON, TEXT_LIT(" [{\"topic\":\"a\",\"data\":1},{\"data\":null}] "),
          "a|-|1|-;-|-|null|-;"},
-        {WRITER_JSON,
+        {BODY_JSON,
          TEXT_LIT("{\"topic\":\"a\",\"type\":\"t\",\"key\":\"k\",\"data\":{ \"b\" : [ 1 ]}}"),
          "a|t|{\"b\":[1]}|k;"},
-        {WRITER_JSON, TEXT_LIT("{\"topic\":7,\"type\":null,\"key\":8,\"data\":\"\",\"more\":[]}"),
+        {BODY_JSON, TEXT_LIT("{\"topic\":7,\"type\":null,\"key\":8,\"data\":\"\",\"more\":[]}"),
          "7|-||8;"},
-        {WRITER_JSON, TEXT_LIT("{\"topic\":\"caf\\u00e9\",\"data\":\"a\\nb\\u20ac\"}"),
+        {BODY_JSON, TEXT_LIT("{\"topic\":\"caf\\u00e9\",\"data\":\"a\\nb\\u20ac\"}"),
          "caf\xc3\xa9|-|a\nb\xe2\x82\xac|-;"},
-        {WRITER_NDJSON, TEXT_LIT("{\"topic\":\"a\",\"data\":1}\n{\"topic\":\"b\",\"data\":2}"),
+        {BODY_NDJSON, TEXT_LIT("{\"topic\":\"a\",\"data\":1}\n{\"topic\":\"b\",\"data\":2}"),
          "a|-|1|-;b|-|2|-;"},
-        {WRITER_NDJSON, TEXT_LIT("\r\n{\"topic\":\"a\",\"data\":1}\r\n \t\n\n"), "a|-|1|-;"},
-        {WRITER_FORM, TEXT_LIT("topic=a&data=x+y%0Az"), "a|-|x y\nz|-;"},
-        {WRITER_FORM, TEXT_LIT("key=k&type=t&topic=a&data=&other=1"), "a|t||k;"},
-        {WRITER_FORM, TEXT_LIT("topic=a&topic=b&data=1"), "b|-|1|-;"},
+        {BODY_NDJSON, TEXT_LIT("\r\n{\"topic\":\"a\",\"data\":1}\r\n \t\n\n"), "a|-|1|-;"},
+        {BODY_FORM, TEXT_LIT("topic=a&data=x+y%0Az"), "a|-|x y\nz|-;"},
+        {BODY_FORM, TEXT_LIT("key=k&type=t&topic=a&data=&other=1"), "a|t||k;"},
+        {BODY_FORM, TEXT_LIT("topic=a&topic=b&data=1"), "b|-|1|-;"},
     };
 
     (void)state;
@@ -281,29 +281,29 @@ static void
 what_is_no_event_is_the_requests_fault(void **state)
 {
     static const struct row rows[] = {
-        {WRITER_JSON, TEXT_LIT(""), ""},
-        {WRITER_JSON, TEXT_LIT(" "), ""},
-        {WRITER_JSON, TEXT_LIT("[]"), "no event"},
-        {WRITER_JSON, TEXT_LIT("5"), ""},
-        {WRITER_JSON, TEXT_LIT("-1.5e3"), ""},
-        {WRITER_JSON, TEXT_LIT("true"), ""},
-        {WRITER_JSON, TEXT_LIT("null"), ""},
-        {WRITER_JSON, TEXT_LIT("\"text\""), ""},
-        {WRITER_JSON, TEXT_LIT("[[]]"), "event 1"},
-        {WRITER_JSON, TEXT_LIT("[{\"topic\":\"a\",\"data\":1},7]"), "event 2"},
-        {WRITER_JSON, TEXT_LIT("{\"topic\":\"a\",\"data\":1"), ""},
-        {WRITER_JSON, TEXT_LIT("{\"topic\":\"a\",\"data\":1}}"), ""},
-        {WRITER_JSON, TEXT_LIT("{\"topic\":\"a\",\"data\":1} {}"), ""},
-        {WRITER_JSON, TEXT_LIT("{'topic':'a'}"), ""},
-        {WRITER_JSON, TEXT_LIT("{\"topic\":[\"a\"],\"data\":1}"), "topic"},
-        {WRITER_JSON, TEXT_LIT("{\"topic\":\"a\",\"data\":\"\xff\"}"), "UTF-8"},
-        {WRITER_JSON, TEXT_LIT("{\"topic\":\"a\",\"data\":12345678901234567890}"), "string"},
-        {WRITER_NDJSON, TEXT_LIT(""), "no event"},
-        {WRITER_NDJSON, TEXT_LIT("\n\n"), "no event"},
-        {WRITER_NDJSON, TEXT_LIT("{\"topic\":\"a\",\"data\":1}\nnonsense"), "line 2"},
-        {WRITER_NDJSON, TEXT_LIT("{\"topic\":\"a\",\"data\":1}\n7\n"), "line 2"},
-        {WRITER_NDJSON, TEXT_LIT("\0\n{\"topic\":\"a\",\"data\":1}"), "line 1"},
-        {WRITER_FORM, TEXT_LIT("topic=%zz"), "malformed"},
+        {BODY_JSON, TEXT_LIT(""), ""},
+        {BODY_JSON, TEXT_LIT(" "), ""},
+        {BODY_JSON, TEXT_LIT("[]"), "no event"},
+        {BODY_JSON, TEXT_LIT("5"), ""},
+        {BODY_JSON, TEXT_LIT("-1.5e3"), ""},
+        {BODY_JSON, TEXT_LIT("true"), ""},
+        {BODY_JSON, TEXT_LIT("null"), ""},
+        {BODY_JSON, TEXT_LIT("\"text\""), ""},
+        {BODY_JSON, TEXT_LIT("[[]]"), "event 1"},
+        {BODY_JSON, TEXT_LIT("[{\"topic\":\"a\",\"data\":1},7]"), "event 2"},
+        {BODY_JSON, TEXT_LIT("{\"topic\":\"a\",\"data\":1"), ""},
+        {BODY_JSON, TEXT_LIT("{\"topic\":\"a\",\"data\":1}}"), ""},
+        {BODY_JSON, TEXT_LIT("{\"topic\":\"a\",\"data\":1} {}"), ""},
+        {BODY_JSON, TEXT_LIT("{'topic':'a'}"), ""},
+        {BODY_JSON, TEXT_LIT("{\"topic\":[\"a\"],\"data\":1}"), "topic"},
+        {BODY_JSON, TEXT_LIT("{\"topic\":\"a\",\"data\":\"\xff\"}"), "UTF-8"},
+        {BODY_JSON, TEXT_LIT("{\"topic\":\"a\",\"data\":12345678901234567890}"), "string"},
+        {BODY_NDJSON, TEXT_LIT(""), "no event"},
+        {BODY_NDJSON, TEXT_LIT("\n\n"), "no event"},
+        {BODY_NDJSON, TEXT_LIT("{\"topic\":\"a\",\"data\":1}\nnonsense"), "line 2"},
+        {BODY_NDJSON, TEXT_LIT("{\"topic\":\"a\",\"data\":1}\n7\n"), "line 2"},
+        {BODY_NDJSON, TEXT_LIT("\0\n{\"topic\":\"a\",\"data\":1}"), "line 1"},
+        {BODY_FORM, TEXT_LIT("topic=%zz"), "malformed"},
     };
 
     (void)state;
@@ -323,10 +323,9 @@ static void
 a_body_survives_a_failure_at_every_allocation(void **state)
 {
     static const struct row rows[] = {
-        {WRITER_JSON, TEXT_LIT("[{\"topic\":\"a\",\"data\":1},{\"topic\":\"b\",\"data\":[]}]"), ""},
-        {WRITER_NDJSON, TEXT_LIT("{\"topic\":\"a\",\"data\":1}\n{\"topic\":\"b\",\"data\":[]}"),
-         ""},
-        {WRITER_FORM, TEXT_LIT("topic=a&data=1&key=2"), ""},
+        {BODY_JSON, TEXT_LIT("[{\"topic\":\"a\",\"data\":1},{\"topic\":\"b\",\"data\":[]}]"), ""},
+        {BODY_NDJSON, TEXT_LIT("{\"topic\":\"a\",\"data\":1}\n{\"topic\":\"b\",\"data\":[]}"), ""},
+        {BODY_FORM, TEXT_LIT("topic=a&data=1&key=2"), ""},
     };
 
     (void)state;

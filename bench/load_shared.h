@@ -1,12 +1,12 @@
-/* load: what the processes of the load client share.
+/* load_shared: what the processes of the load client share.
  *
  * The parent (load.c) reads commands and prints figures; each child (load_client.c) holds its part
  * of the streams and works alone. They meet in one shared mapping: the parent writes `order` and
  * counts `number` up, a child does it and writes the number to its `done`. A child's figures only
  * grow and only it writes them; the parent copies them while they move, which is exact once they
  * rest. */
-#ifndef BENCH_LOAD_H
-#define BENCH_LOAD_H
+#ifndef BENCH_LOAD_SHARED_H
+#define BENCH_LOAD_SHARED_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
