@@ -26,11 +26,13 @@ static bool
 is_journal(int fd)
 {
     const char *stream = getenv("JOURNAL_STREAM");
-    uintmax_t device, inode;
+    char own[64];
     struct stat st;
 
-    return stream && sscanf(stream, "%ju:%ju", &device, &inode) == 2 && fstat(fd, &st) == 0 &&
-           st.st_dev == device && st.st_ino == inode;
+    if (!stream || fstat(fd, &st) < 0)
+        return false;
+    snprintf(own, sizeof own, "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+    return strcmp(stream, own) == 0;
 }
 
 void

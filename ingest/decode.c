@@ -4,10 +4,10 @@
 #include <json-c/json.h>
 
 #include "base/mem.h"
+#include "stream/event.h"
 #include "stream/event_json.h"
 #include "stream/json.h"
 #include "stream/pointer.h"
-#include "stream/event.h"
 
 struct decode {
     const struct settings *settings;
