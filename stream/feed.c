@@ -205,15 +205,56 @@ ring_after(const struct feed *f, int64_t id)
     return low;
 }
 
-static struct text
-run_of_window(const struct feed *f, int64_t *id, uint64_t bytes_max, int64_t *first,
-              uint64_t *events, uint64_t *next_bytes)
+/* How many entries from i on are neighbours in the window too: seq - i never falls. */
+static uint64_t
+neighbours(const struct feed *f, uint64_t i)
+{
+    uint64_t apart = at(f, i)->seq - i;
+    uint64_t low = i + 1, high = f->head;
+
+    if (at(f, high - 1)->seq - (high - 1) == apart)
+        return high - i;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+
+        if (at(f, middle)->seq - middle == apart)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low - i;
+}
+
+/* What matches after id and lies side by side in the window: [*seq, *end), empty when nothing is.
+ */
+static void
+first_run(const struct feed *f, int64_t id, uint64_t *seq, uint64_t *end)
+{
+    uint64_t i;
+
+    *seq = *end = f->window->head;
+    if (f->everything) {
+        *seq = window_after(f->window, id);
+        return;
+    }
+    i = ring_after(f, id);
+    if (i != f->head) {
+        *seq = at(f, i)->seq;
+        *end = *seq + neighbours(f, i);
+    }
+}
+
+struct text
+feed_run(const struct feed *f, int64_t *id, uint64_t bytes_max, int64_t *first, uint64_t *events,
+         uint64_t *next_bytes)
 {
     const struct window *w = f->window;
-    uint64_t seq = window_after(w, *id), end;
+    uint64_t seq, end;
     struct text run;
 
-    if (seq == w->head)
+    *next_bytes = 0;
+    first_run(f, *id, &seq, &end);
+    if (seq == end)
         return TEXT_NONE;
     run = window_run(w, seq, bytes_max, &end);
     if (end == seq) {
@@ -224,37 +265,4 @@ run_of_window(const struct feed *f, int64_t *id, uint64_t bytes_max, int64_t *fi
     *events += end - seq;
     *id = window_at(w, end - 1)->id;
     return run;
-}
-
-struct text
-feed_run(const struct feed *f, int64_t *id, uint64_t bytes_max, int64_t *first, uint64_t *events,
-         uint64_t *next_bytes)
-{
-    uint64_t i;
-    struct text run;
-
-    *next_bytes = 0;
-    if (f->everything)
-        return run_of_window(f, id, bytes_max, first, events, next_bytes);
-    i = ring_after(f, *id);
-    if (i == f->head)
-        return TEXT_NONE;
-    run = window_frame(f->window, at(f, i)->seq);
-    if (run.n > bytes_max) {
-        *next_bytes = run.n;
-        return TEXT_NONE;
-    }
-    *first = at(f, i)->id;
-    for (;; i++) { /* neighbours in the window lie side by side: one piece */
-        struct text frame;
-
-        *id = at(f, i)->id;
-        *events += 1;
-        if (i + 1 == f->head)
-            return run;
-        frame = window_frame(f->window, at(f, i + 1)->seq);
-        if (frame.p != run.p + run.n || run.n + frame.n > bytes_max)
-            return run;
-        run.n += frame.n;
-    }
 }

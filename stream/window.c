@@ -179,7 +179,7 @@ window_run(const struct window *w, uint64_t seq, uint64_t bytes_max, uint64_t *e
 {
     uint64_t start = window_at(w, seq)->frame_at;
     uint64_t limit = start - start % w->frames.size + w->frames.size; /* the end of this lap */
-    uint64_t low = seq, high = w->head, n = 0;
+    uint64_t low = seq, high = *end, n = 0;
 
     if (limit - start > bytes_max)
         limit = start + bytes_max;

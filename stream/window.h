@@ -67,7 +67,8 @@ struct text window_topic(const struct window *w, uint64_t seq);
 struct text window_type(const struct window *w, uint64_t seq);
 
 /* The longest run of frames [seq, *end) that lies in one piece and has at most bytes_max bytes, as
- * one text; empty when already the first is larger. */
+ * one text; empty when already the first is larger. *end is how far it may go at most, seq < *end
+ * <= head, and then how far it goes. */
 struct text window_run(const struct window *w, uint64_t seq, uint64_t bytes_max, uint64_t *end);
 
 #endif

@@ -103,7 +103,12 @@ frames_stay_whole_around_the_end_of_the_ring(void **state)
             assert_true(w.head > w.tail && w.head_id == id);
             for (seq = w.tail; seq < w.head; seq = end) {
                 size_t most = 1 + (random >> 40) % 200;
-                struct text run = window_run(&w, seq, most, &end);
+                uint64_t limit = seq + 1 + (random >> 20) % (w.head - seq);
+                struct text run;
+
+                end = limit;
+                run = window_run(&w, seq, most, &end);
+                assert_true(end <= limit);
 
                 if (end == seq) {
                     assert_true(run.n == 0 && window_frame(&w, seq).n > most);
