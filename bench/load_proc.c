@@ -64,6 +64,7 @@ add(struct proc_sample *sum, pid_t pid, bool whole)
     if (whole) {
         snprintf(path, sizeof path, "/proc/%d/smaps_rollup", pid);
         sum->pss_kb += number(content(path, text, sizeof text), "\nPss:");
+        sum->own_kb += number(text, "\nPss_Anon:") + number(text, "\nPss_Shmem:");
         snprintf(path, sizeof path, "/proc/%d/fd", pid);
         sum->descriptors += entries(path);
     }

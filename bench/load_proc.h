@@ -12,6 +12,7 @@
 struct proc_sample {
     int64_t cpu_ns;
     long rss_kb, pss_kb; /* pss: shared pages divided among those who share them */
+    long own_kb; /* pss without programs and libraries, whose share changes with what else runs */
     int processes, descriptors;
 };
 

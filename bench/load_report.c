@@ -98,9 +98,9 @@ report(const struct moment *from, const struct moment *to, const struct watched 
         const struct proc_sample *b = &from->watched[i], *e = &to->watched[i];
 
         printf("%s\"%s\":{\"cpu_s\":%.6f,\"rss_kb\":%ld,\"pss_kb\":%ld,\"pss_kb_before\":%ld,"
-               "\"processes\":%d,\"descriptors\":%d}",
+               "\"own_kb\":%ld,\"processes\":%d,\"descriptors\":%d}",
                i ? "," : "", watched[i].name, (double)(e->cpu_ns - b->cpu_ns) / 1e9, e->rss_kb,
-               e->pss_kb, b->pss_kb, e->processes, e->descriptors);
+               e->pss_kb, b->pss_kb, e->own_kb, e->processes, e->descriptors);
         cpu_ns += e->cpu_ns - b->cpu_ns;
     }
     printf("},\"server_cpu_s\":%.6f", (double)cpu_ns / 1e9);

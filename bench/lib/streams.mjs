@@ -279,9 +279,9 @@ function held(name, streams, heartbeat, workers, nginxWorkers, processes) {
 const soak = {
     name: 'soak', title: 'Soak: 1,000 clients coming and going',
     servers: ['freshet'],
-    why: 'Streams stay for about 10 s and come back with their Last-Event-ID, 50 events a second. Memory and ' +
-        'descriptors after the first third against the end. The window holds 1 MB and 4,096 events, so that each ' +
-        'of its pages has been in use for long by then.',
+    why: 'Streams stay for about 10 s and come back with their Last-Event-ID, 50 events a second. Memory ' +
+        '(without what is mapped from files) and descriptors after the first third against the end. The window ' +
+        'holds 1 MB and 4,096 events, so that each of its pages has been in use for long by then.',
     seconds: [60, 30], repetitions: [1, 1], samples: true,
     async measure(server, ctx) {
         const target = await ctx.open({ options: ['--window-bytes', '1M', '--window-events', '4096'] });
@@ -295,7 +295,7 @@ const soak = {
             await publish(target, { rate: 50, seconds: slice });
             const now = await load.command('report');
             const { responder, nginx } = now.servers;
-            curve.push({ seconds: (Date.now() - began) / 1000, responder_kb: responder.pss_kb, nginx_kb: nginx.pss_kb,
+            curve.push({ seconds: (Date.now() - began) / 1000, responder_kb: responder.own_kb, nginx_kb: nginx.own_kb,
                 responder_fds: responder.descriptors, nginx_fds: nginx.descriptors, opened: now.opened });
         }
         const end = await load.command('aim', target.next - 1, 0, 30);
