@@ -64,12 +64,12 @@ export function post(n, parameters = {}, more = {}) {
 }
 
 export class Front {
-    /** where: the path of a socket. allowHalfOpen: what the responder ends is not ended by us. */
-    static async connect(where) {
+    /** where: the path of a socket; options: of node's net.Socket. What the responder ends is not ended by us. */
+    static async connect(where, options = {}) {
         const front = new Front();
         front.received = Buffer.alloc(0);
         front.checks = new Set();
-        front.socket = net.connect({ path: where, allowHalfOpen: true });
+        front.socket = net.connect({ path: where, allowHalfOpen: true, ...options });
         front.socket.on('data', (chunk) => {
             front.received = Buffer.concat([front.received, chunk]);
             front.wake();
