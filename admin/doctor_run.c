@@ -1,5 +1,4 @@
 #include <stdio.h>
-#include <unistd.h>
 
 #include "admin/doctor_internal.h"
 #include "admin/show.h"

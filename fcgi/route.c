@@ -1,7 +1,6 @@
 #include "fcgi/route.h"
 
 #include "base/clock.h"
-#include "base/mem.h"
 #include "fcgi/access.h"
 #include "fcgi/answer.h"
 #include "fcgi/conn.h"

@@ -3,7 +3,6 @@
  * memory if possible, else by the reader (a job); stream_located() goes on from there. */
 #include "fcgi/stream.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/log.h"

@@ -1,7 +1,7 @@
 #include "sql/store_filter.h"
 
-/* True for a row that matches, and for the first row beyond the
- * allowance, so that the statement comes back. */
+/* True for a row that matches, and for the first row beyond the allowance, so that the statement
+ * comes back. */
 static void
 wanted(sqlite3_context *context, int n_args, sqlite3_value **args)
 {
