@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "fcgi/conn.h"
-#include "fcgi/request.h"
+#include "http/request.h"
 #include "fcgi/state.h"
 #include "stream/event_json.h"
 

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 #include "base/buf.h"
-#include "fcgi/query.h"
+#include "http/query.h"
 
 struct conn;
 struct request;

@@ -4,11 +4,11 @@
 #include <stdio.h>
 
 #include "base/mem.h"
-#include "fcgi/accept.h"
+#include "http/accept.h"
 #include "fcgi/answer.h"
 #include "fcgi/conn.h"
 #include "fcgi/history_read.h"
-#include "fcgi/request.h"
+#include "http/request.h"
 #include "fcgi/state.h"
 
 enum {

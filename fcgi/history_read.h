@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "fcgi/query.h"
+#include "http/query.h"
 #include "fcgi/reader.h"
 
 enum { HISTORY_STEPS_MAX = 50 };

@@ -4,11 +4,11 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "fcgi/access.h"
+#include "http/access.h"
 #include "fcgi/answer.h"
 #include "fcgi/conn.h"
-#include "fcgi/form.h"
-#include "fcgi/request.h"
+#include "http/form.h"
+#include "http/request.h"
 #include "fcgi/state.h"
 
 enum {

@@ -1,13 +1,13 @@
 #include "fcgi/route.h"
 
 #include "base/clock.h"
-#include "fcgi/access.h"
+#include "http/access.h"
 #include "fcgi/answer.h"
 #include "fcgi/conn.h"
-#include "fcgi/cors.h"
+#include "http/cors.h"
 #include "fcgi/history.h"
 #include "fcgi/publish.h"
-#include "fcgi/request.h"
+#include "http/request.h"
 #include "fcgi/state.h"
 #include "fcgi/stream.h"
 

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "fcgi/cors.h"
+#include "http/cors.h"
 #include "fcgi/sandbox.h"
 
 static const struct option_row rows[] = {

@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "fcgi/body.h"
+#include "http/body.h"
 
 TAILQ_HEAD(writer_job_list, writer_job);
 

@@ -15,8 +15,8 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "fcgi/body.h"
-#include "fcgi/grants.h"
+#include "http/body.h"
+#include "http/grants.h"
 #include "sql/store.h"
 
 struct writer;

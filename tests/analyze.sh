@@ -10,7 +10,7 @@ top_srcdir=${top_srcdir:-.}
 build=$PWD # has config.h, and sources that are made
 . "$top_srcdir/tests/lib/report.sh"
 
-sources=$(cd "$top_srcdir" && find base stream sql fcgi ingest admin -name '*.c' | sort)
+sources=$(cd "$top_srcdir" && find base stream http sql fcgi ingest admin -name '*.c' | sort)
 
 # for_each COMMAND…: with each source in the place of FILE, on all processors; prints what failing ones said. One process
 # each: of a second source, clang-tidy 14 no longer knows what va_start() does.

@@ -70,16 +70,16 @@ run() {
 report() {
     cd "$FRESHET_BUILD" # not -j: two gcovs would write the same files here
     gcovr --root "$root" --object-directory . \
-        --filter "$root/(base|stream|sql|fcgi|ingest|admin)/" \
+        --filter "$root/(base|stream|http|sql|fcgi|ingest|admin)/" \
         --exclude-branches-by-pattern '.*\bassert\(.*' \
         --csv "$FRESHET_BUILD/coverage.csv" --txt "$FRESHET_BUILD/coverage.txt" \
-        base stream sql fcgi ingest admin
+        base stream http sql fcgi ingest admin
     awk -F, '
         function rate(hit, all) { return all ? sprintf("%5.1f %%", 100 * hit / all) : "    -  " }
         NR == 1 { next }
         {
             split($1, path, "/")
-            order = "base stream sql fcgi ingest admin"
+            order = "base stream http sql fcgi ingest admin"
             lines[path[1]] += $2; reached[path[1]] += $3
             branches[path[1]] += $5; taken[path[1]] += $6
             if ($3 < 0.9 * $2)

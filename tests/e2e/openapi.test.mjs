@@ -80,7 +80,7 @@ function check(schema, value, at = 'body') {
 describe('doc/openapi.json and the sources', () => {
     const matches = (file, pattern) => [...text(file).matchAll(pattern)].map((match) => match.slice(1));
     const problems = (file) => matches(file, /answer_problem\(\s*c, (\d{3}),/g).map(([status]) => Number(status));
-    const denied = matches('fcgi/access.c', /(?:deny\(a, |a->status = )(\d{3})/g).map(([status]) => Number(status));
+    const denied = matches('http/access.c', /(?:deny\(a, |a->status = )(\d{3})/g).map(([status]) => Number(status));
     const whole = (file) => matches(file, /"(?:Status: )?(\d{3}) [A-Z]\w+/g).map(([status]) => Number(status));
     const statuses = (...ones) => sorted(ones.flatMap((one) => Object.keys(one.responses).map(Number)));
 
@@ -92,8 +92,8 @@ describe('doc/openapi.json and the sources', () => {
         assert.deepEqual(refs, sorted(parts));
     });
 
-    it('query parameters: the table of fcgi/query.c, and for which answers', () => {
-        const rows = matches('fcgi/query.c', /\{"(\w+)", [A-Z]+, ([A-Z |]+), (?:true|false)\}/g);
+    it('query parameters: the table of http/query.c, and for which answers', () => {
+        const rows = matches('http/query.c', /\{"(\w+)", [A-Z]+, ([A-Z |]+), (?:true|false)\}/g);
         const words = { STREAM: 'stream', PAGE: 'page', LIST: 'topics', EVENT: 'event' };
         const known = Object.fromEntries(rows.map(([name, kinds]) => [name, kinds.split(' | ').map((kind) => words[kind])]));
         assert.ok(rows.length > 10, 'the table is found');

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "fcgi/body.h"
+#include "http/body.h"
 #include "tests/fuzz/fuzz.h"
 
 const char fuzz_name[] = "body";

@@ -6,9 +6,9 @@
 #include <strings.h>
 
 #include "base/mem.h"
-#include "fcgi/accept.h"
-#include "fcgi/access.h"
-#include "fcgi/cors.h"
+#include "http/accept.h"
+#include "http/access.h"
+#include "http/cors.h"
 #include "stream/topic.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "fcgi/form.h"
-#include "fcgi/grants.h"
-#include "fcgi/query.h"
+#include "http/form.h"
+#include "http/grants.h"
+#include "http/query.h"
 #include "stream/topic.h"
 #include "tests/fuzz/fuzz.h"
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "fcgi/token.h"
+#include "http/token.h"
 #include "stream/topic.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/hs256.h"

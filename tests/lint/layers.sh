@@ -14,13 +14,14 @@ layer() {
 # only HEADER FILES: nothing outside of the files (a pattern) includes the header.
 only() {
     report "<$1> is included only in $2" "$(grep -rnE --include='*.[ch]' "^ *# *include +[<\"]$1[>\"]" \
-        base stream sql fcgi ingest admin | grep -vE "^($2)" || :)"
+        base stream http sql fcgi ingest admin | grep -vE "^($2)" || :)"
 }
 
 layer base 'base'
 layer stream 'base|stream'
+layer http 'base|stream|http'
 layer sql 'base|stream|sql'
-layer fcgi 'base|stream|sql|fcgi'
+layer fcgi 'base|stream|http|sql|fcgi'
 layer ingest 'base|stream|sql|ingest'
 layer admin 'base|stream|sql|admin' 'ingest/position\.h'
 
@@ -34,17 +35,19 @@ only 'curl/curl\.h' 'admin/doctor_http\.c:'
 # Files that need each other can only be read together. A source and its headers (NAME.h, NAME_internal.h) are
 # one; tsort(1) finds loops.
 report 'no file needs a file that needs it' "$(grep -oE --include='*.[ch]' -r '^ *# *include +"[a-z0-9_/]+\.h' \
-    base stream sql fcgi ingest admin bench | sed -E 's/\.[ch]: *# *include +"/ /; s/\.h$//; s/_internal//g' |
+    base stream http sql fcgi ingest admin bench | sed -E 's/\.[ch]: *# *include +"/ /; s/\.h$//; s/_internal//g' |
     tsort 2>&1 >/dev/null || :)"
 
-# The domain is pure: it neither calls the system nor reads a clock; time is an argument. What it may
-# include of the system's headers only declares lists, vectors and formatting into memory.
-report 'stream/ makes no system calls' "$(grep -nE \
-    '^ *# *include +<(unistd|fcntl|time|poll|signal|pthread|errno|sys/.*|arpa/.*|netinet/.*)\.h>' \
-    stream/*.[ch] | grep -vE '<sys/(queue|uio)\.h>' || :
-    grep -nE '(^|[^a-z_])(f?printf|puts|fopen|perror|readv|writev)\(' stream/*.c || :)"
+# The domain and the meaning of requests are pure: they neither call the system nor read a clock; time is an
+# argument. What they may include of the system's headers only declares lists, vectors and formatting into memory.
+for pure in stream http; do
+    report "$pure/ makes no system calls" "$(grep -nE \
+        '^ *# *include +<(unistd|fcntl|time|poll|signal|pthread|errno|uv|sys/.*|arpa/.*|netinet/.*)\.h>' \
+        "$pure"/*.[ch] | grep -vE '<sys/(queue|uio)\.h>' || :
+        grep -nE '(^|[^a-z_])(f?printf|puts|fopen|perror|readv|writev)\(' "$pure"/*.c || :)"
+done
 # All allocation goes through one file, so that a test can make the n-th one fail.
 report 'memory comes from base/mem.c only' "$(grep -rnE --include='*.c' \
-    '(^|[^_a-z])(malloc|calloc|realloc|reallocarray|strdup|strndup)\(' base stream sql fcgi ingest admin |
+    '(^|[^_a-z])(malloc|calloc|realloc|reallocarray|strdup|strndup)\(' base stream http sql fcgi ingest admin |
     grep -v '^base/mem\.c:' || :)"
 exit "$status"

@@ -35,7 +35,7 @@ report 'an open end names its issue' "$(grep -nE '\b(TODO|FIXME|XXX)\b' $texts |
 report 'no space at the end of a line' "$(grep -nE '[[:space:]]+$' $texts | grep -v '\.\(md\|patch\):' || :)"
 
 report 'every C file of a library has a header that says what it is' "$(
-    for header in base/*.h stream/*.h sql/*.h fcgi/*.h ingest/*.h admin/*.h; do
+    for header in base/*.h stream/*.h http/*.h sql/*.h fcgi/*.h ingest/*.h admin/*.h; do
         [ -e "$header" ] || continue
         name=$(basename "$header" .h)
         head -n 1 "$header" | grep -q "^/\* $name: " || echo "$header"

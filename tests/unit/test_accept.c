@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "fcgi/accept.h"
+#include "http/accept.h"
 
 static void
 the_greatest_q_wins_and_names_beat_wildcards(void **state)

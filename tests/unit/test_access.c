@@ -12,7 +12,7 @@
 #include <jwt.h>
 
 #include "base/mem.h"
-#include "fcgi/access.h"
+#include "http/access.h"
 #include "tests/unit/keys.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))

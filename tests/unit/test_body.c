@@ -7,8 +7,8 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "fcgi/body.h"
-#include "fcgi/form.h"
+#include "http/body.h"
+#include "http/form.h"
 #include "fcgi/record.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))

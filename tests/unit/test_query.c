@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "fcgi/query.h"
+#include "http/query.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 

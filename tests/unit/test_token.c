@@ -14,9 +14,9 @@
 #include "base/jws.h"
 #include "base/mem.h"
 #include "fcgi/address.h"
-#include "fcgi/cors.h"
+#include "http/cors.h"
 #include "fcgi/deadline.h"
-#include "fcgi/grants.h"
+#include "http/grants.h"
 #include "tests/unit/keys.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))

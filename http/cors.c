@@ -1,4 +1,4 @@
-#include "fcgi/cors.h"
+#include "http/cors.h"
 
 #include <strings.h>
 

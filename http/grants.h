@@ -3,8 +3,8 @@
  * A list of patterns as stream/topic.h knows them, or everything. An empty list is nothing at all.
  * As text, which is how a web server says it in FRESHET_TOPICS: patterns separated by blanks, in
  * which %20 is a blank inside a topic and %25 a '%'; "*" is everything. */
-#ifndef FCGI_GRANTS_H
-#define FCGI_GRANTS_H
+#ifndef HTTP_GRANTS_H
+#define HTTP_GRANTS_H
 
 #include "base/buf.h"
 #include "stream/subscription.h"

@@ -1,9 +1,9 @@
-#include "fcgi/body.h"
+#include "http/body.h"
 
 #include <json-c/json.h>
 
 #include "base/mem.h"
-#include "fcgi/form.h"
+#include "http/form.h"
 #include "stream/event_json.h"
 
 enum { TREES_FIRST = 16, TREES_MAX_BYTES = 128 * 1024 * 1024 };

@@ -1,7 +1,7 @@
 /* accept: what a request's headers say about the form of the answer (RFC 9110, sections 12.5.1 and
  * 13.1.2). Pure. */
-#ifndef FCGI_ACCEPT_H
-#define FCGI_ACCEPT_H
+#ifndef HTTP_ACCEPT_H
+#define HTTP_ACCEPT_H
 
 #include <stdbool.h>
 

@@ -1,11 +1,11 @@
-#include "fcgi/query.h"
+#include "http/query.h"
 
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/option.h"
-#include "fcgi/form.h"
-#include "fcgi/grants.h"
+#include "http/form.h"
+#include "http/grants.h"
 
 enum { LAST_MAX = 1000000 };
 

@@ -1,4 +1,4 @@
-#include "fcgi/accept.h"
+#include "http/accept.h"
 
 #include <strings.h>
 

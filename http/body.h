@@ -1,8 +1,8 @@
 /* body: what was POSTed, as events. Pure.
  *
  * The texts of the events live as long as the struct body and the bytes it was made from. */
-#ifndef FCGI_BODY_H
-#define FCGI_BODY_H
+#ifndef HTTP_BODY_H
+#define HTTP_BODY_H
 
 #include "stream/event.h"
 

@@ -4,8 +4,8 @@
  * in the query; since= or last=; the newest event. The header wins because a browser that
  * reconnects repeats the URL it began with, in which a cursor has grown old. Unknown names are
  * ignored, so that a page may add its own; unusable values of known ones are an error. */
-#ifndef FCGI_QUERY_H
-#define FCGI_QUERY_H
+#ifndef HTTP_QUERY_H
+#define HTTP_QUERY_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
-#include "fcgi/grants.h"
+#include "http/grants.h"
 
 #include "base/mem.h"
-#include "fcgi/form.h"
+#include "http/form.h"
 #include "stream/topic.h"
 
 void

@@ -1,9 +1,9 @@
-#include "fcgi/access.h"
+#include "http/access.h"
 
 #include <strings.h>
 
 #include "base/mem.h"
-#include "fcgi/cors.h"
+#include "http/cors.h"
 
 #define NEEDED "WWW-Authenticate: Bearer realm=\"freshet\"\r\n"
 #define REFUSED "WWW-Authenticate: Bearer realm=\"freshet\", error=\"invalid_token\"\r\n"

@@ -1,4 +1,4 @@
-#include "fcgi/token.h"
+#include "http/token.h"
 
 #include <math.h>
 

@@ -13,12 +13,12 @@
  *
  * What changes something must come from a page that may do so (cors_may_write()), unless the
  * request has a bearer token: no foreign page can add that without being asked about by CORS. */
-#ifndef FCGI_ACCESS_H
-#define FCGI_ACCESS_H
+#ifndef HTTP_ACCESS_H
+#define HTTP_ACCESS_H
 
-#include "fcgi/grants.h"
-#include "fcgi/request.h"
-#include "fcgi/token.h"
+#include "http/grants.h"
+#include "http/request.h"
+#include "http/token.h"
 
 struct access_rules {
     const struct token_rules *tokens; /* never NULL; without a key there are no tokens */

@@ -1,4 +1,4 @@
-#include "fcgi/form.h"
+#include "http/form.h"
 
 #include "base/mem.h"
 

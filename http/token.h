@@ -7,13 +7,13 @@
  *
  * What is absent in "freshet" is granted to nobody. A token that names an audience is only for
  * those who are named (RFC 7519, 4.1.3): it is refused unless --token-audience is among them. */
-#ifndef FCGI_TOKEN_H
-#define FCGI_TOKEN_H
+#ifndef HTTP_TOKEN_H
+#define HTTP_TOKEN_H
 
 #include <stdint.h>
 
 #include "base/jws.h"
-#include "fcgi/grants.h"
+#include "http/grants.h"
 
 #define TOKEN_NEVER INT64_MAX
 

@@ -1,7 +1,7 @@
 /* form: application/x-www-form-urlencoded, in query strings and in bodies (URL Living Standard,
  * section 5). Pure. */
-#ifndef FCGI_FORM_H
-#define FCGI_FORM_H
+#ifndef HTTP_FORM_H
+#define HTTP_FORM_H
 
 #include <stdbool.h>
 

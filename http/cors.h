@@ -3,12 +3,12 @@
  * A list of exact origins, separated by commas, such as
  * "https://app.example,http://localhost:5173". There is no wildcard: answers may depend on cookies.
  */
-#ifndef FCGI_CORS_H
-#define FCGI_CORS_H
+#ifndef HTTP_CORS_H
+#define HTTP_CORS_H
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "fcgi/request.h"
+#include "http/request.h"
 
 /* ERR_INVALID names what is no origin as browsers write it. NULL is the empty list. */
 enum err cors_check_list(const char *list, struct errbuf *eb);
