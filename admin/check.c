@@ -5,7 +5,7 @@
 
 #include "admin/command.h"
 #include "admin/progress.h"
-#include "admin/report.h"
+#include "admin/findings.h"
 #include "admin/show.h"
 #include "ingest/position.h"
 #include "sql/check.h"
@@ -94,13 +94,13 @@ static void
 add_finding(void *context, enum check_level level, const char *part, const char *what,
             const char *cure)
 {
-    static const enum report_level levels[] = {
-        [CHECK_GOOD] = REPORT_OK,
-        [CHECK_ODD] = REPORT_WARN,
-        [CHECK_BROKEN] = REPORT_FAIL,
+    static const enum finding_level levels[] = {
+        [CHECK_GOOD] = FINDING_OK,
+        [CHECK_ODD] = FINDING_WARN,
+        [CHECK_BROKEN] = FINDING_FAIL,
     };
 
-    report_add(context, levels[level], part, what, cure);
+    findings_add(context, levels[level], part, what, cure);
 }
 
 static int
@@ -108,12 +108,12 @@ check(const struct settings *settings)
 {
     struct check_watch watch = {NULL, 0, 0};
     struct progress progress;
-    struct report report;
+    struct findings findings;
     struct check_order order = {.path = settings->db,
                                 .quick = settings->quick,
                                 .position = judge_position,
                                 .sink = add_finding,
-                                .context = &report,
+                                .context = &findings,
                                 .watch = &watch};
     struct errbuf eb = {""};
     enum err err;
@@ -122,15 +122,15 @@ check(const struct settings *settings)
     if (!settings->db)
         return command_misuse(&set, "--db FILE is missing");
     show_init();
-    report_init(&report, "db", settings->db, settings->json);
+    findings_init(&findings, "db", settings->db, settings->json);
     progress_begin(&progress, tell_progress, &watch);
-    report.progress = &progress;
+    findings.progress = &progress;
     err = check_database(&order, &eb);
-    report.progress = NULL;
+    findings.progress = NULL;
     progress_end(&progress);
     if (err != ERR_OK)
-        report_add(&report, REPORT_FAIL, "file", eb.text, NULL);
-    status = report_finish(&report, "The database is sound", "The database needs attention");
+        findings_add(&findings, FINDING_FAIL, "file", eb.text, NULL);
+    status = findings_finish(&findings, "The database is sound", "The database needs attention");
     return err != ERR_OK ? err_exit_status(err) : status;
 }
 

@@ -118,7 +118,7 @@ judge_compression(struct doctor *d)
     if (!encoding.p)
         doctor_good(d, "compression", "none, although it was offered");
     else
-        doctor_symptom(d, d->watch.last_us ? SYMPTOM_COMPRESSED : SYMPTOM_SQUEEZED,
+        doctor_symptom(d, d->heard.last_us ? SYMPTOM_COMPRESSED : SYMPTOM_SQUEEZED,
                        "the stream is compressed (Content-Encoding: %.*s)", VALUE(encoding));
 }
 

@@ -11,9 +11,9 @@
 
 #include "admin/doctor.h"
 #include "admin/doctor_http.h"
-#include "admin/doctor_watch.h"
+#include "admin/doctor_heard.h"
 #include "admin/progress.h"
-#include "admin/report.h"
+#include "admin/findings.h"
 
 enum symptom {
 #define SYMPTOM(name, part, level, meaning, nginx, lighttpd, other) SYMPTOM_##name,
@@ -30,12 +30,12 @@ struct doctor {
     char *stream_url; /* with the probe's topic; owned */
     char *token;      /* owned; NULL = none */
     struct http http;
-    struct report report;
+    struct findings findings;
     int64_t deadline_us;
     char server[80]; /* what it calls itself; "" = nothing */
     struct http_request request;
     struct exchange stream;
-    struct watch watch;
+    struct heard heard;
     const char *_Atomic doing; /* for the progress line */
 };
 

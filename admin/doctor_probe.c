@@ -83,7 +83,7 @@ struct probe {
     char data[64];       /* of the event that is on its way */
     int64_t sent_us;
     int64_t took_us[PROBES];
-    char ids[PROBES][WATCH_ID];
+    char ids[PROBES][HEARD_ID];
     int n;
     bool failed; /* which has been said */
 };
@@ -93,7 +93,7 @@ has_come(void *context)
 {
     const struct probe *p = context;
 
-    return p->d->watch.expected_us != 0 || p->d->stream.ended;
+    return p->d->heard.expected_us != 0 || p->d->stream.ended;
 }
 
 static enum err
@@ -153,7 +153,7 @@ static void
 send_one(struct probe *p)
 {
     struct doctor *d = p->d;
-    struct watch *w = &d->watch;
+    struct heard *w = &d->heard;
     struct errbuf eb = {""};
     enum err err;
 
@@ -179,7 +179,7 @@ send_one(struct probe *p)
         return;
     }
     p->took_us[p->n] = w->expected_us > p->sent_us ? w->expected_us - p->sent_us : 0;
-    memcpy(p->ids[p->n], w->expected_id, WATCH_ID);
+    memcpy(p->ids[p->n], w->expected_id, HEARD_ID);
     p->n++;
 }
 
@@ -249,7 +249,7 @@ doctor_probe_delay(struct doctor *d)
 
 struct return_ {
     struct exchange x;
-    struct watch watch;
+    struct heard heard;
     struct http_request request;
 };
 
@@ -258,7 +258,7 @@ has_resumed(void *context)
 {
     const struct return_ *r = context;
 
-    return r->watch.live_us || r->watch.events || r->x.ended;
+    return r->heard.live_us || r->heard.events || r->x.ended;
 }
 
 static bool
@@ -270,9 +270,9 @@ come_back(struct doctor *d, struct return_ *r, const char *url, const char *id)
                                       .accept = "text/event-stream",
                                       .origin = d->settings->origin,
                                       .last_event_id = id,
-                                      .arrived = watch_arrived,
-                                      .context = &r->watch}};
-    watch_init(&r->watch);
+                                      .arrived = heard_arrived,
+                                      .context = &r->heard}};
+    heard_init(&r->heard);
     return http_open(&d->http, &r->x, &r->request, &eb) == ERR_OK &&
            doctor_wait(d, has_resumed, r, PATIENCE_US) && !r->x.ended;
 }
@@ -293,11 +293,11 @@ resume_after(struct doctor *d, const char *id, const char *next)
 
     if (!come_back(d, &r, d->stream_url, id))
         doctor_note(d, "resume", "not seen: the second stream did not come up");
-    else if (comes_between(r.watch.first_id, id, next))
-        doctor_good(d, "resume", "after Last-Event-ID: %s comes %s", id, r.watch.first_id);
+    else if (comes_between(r.heard.first_id, id, next))
+        doctor_good(d, "resume", "after Last-Event-ID: %s comes %s", id, r.heard.first_id);
     else
         doctor_symptom(d, SYMPTOM_ID_DROPPED, "after Last-Event-ID: %s comes %s instead of %s", id,
-                       r.watch.first_id[0] ? r.watch.first_id : "nothing", next);
+                       r.heard.first_id[0] ? r.heard.first_id : "nothing", next);
     http_close(&d->http, &r.x);
 }
 
@@ -312,19 +312,19 @@ resume_nowhere(struct doctor *d)
         return;
     if (!come_back(d, &r, url, "freshet-doctor"))
         doctor_note(d, "resume", "not seen: the second stream did not come up");
-    else if (strstr(r.watch.reset, "\"freshet-doctor\""))
+    else if (strstr(r.heard.reset, "\"freshet-doctor\""))
         doctor_good(d, "resume", "Last-Event-ID arrives: one that is no position is answered so");
     else
         doctor_symptom(d, SYMPTOM_ID_DROPPED,
                        "Last-Event-ID: freshet-doctor, which is no position, is answered with %s",
-                       r.watch.live_us ? "a stream as for a new client" : "something else");
+                       r.heard.live_us ? "a stream as for a new client" : "something else");
     http_close(&d->http, &r.x);
     mem_free(url);
 }
 
 /* The two newest events of a page that goes back: ids[0] is the older one. */
 static bool
-newest_two(struct doctor *d, char ids[2][WATCH_ID])
+newest_two(struct doctor *d, char ids[2][HEARD_ID])
 {
     struct page p;
     bool found = false;
@@ -341,7 +341,7 @@ newest_two(struct doctor *d, char ids[2][WATCH_ID])
             struct json_object *event = json_object_array_get_idx(events, i);
             const char *id = json_object_get_string(json_object_object_get(event, "id"));
 
-            snprintf(ids[1 - i], WATCH_ID, "%s", id ? id : "");
+            snprintf(ids[1 - i], HEARD_ID, "%s", id ? id : "");
         }
         json_object_put(page);
     }
@@ -352,7 +352,7 @@ newest_two(struct doctor *d, char ids[2][WATCH_ID])
 void
 doctor_probe_resume(struct doctor *d)
 {
-    char ids[2][WATCH_ID];
+    char ids[2][HEARD_ID];
 
     atomic_store(&d->doing, "coming back with a position");
     if (newest_two(d, ids))
@@ -383,22 +383,22 @@ is_decided(void *context)
 {
     const struct doctor *d = context;
 
-    return d->stream.ended || d->watch.live_us;
+    return d->stream.ended || d->heard.live_us;
 }
 
 void
 doctor_probe_down(struct doctor *d)
 {
     doctor_wait(d, is_decided, d, PATIENCE_US);
-    if (d->watch.live_us) {
-        doctor_symptom(d, SYMPTOM_NOT_DOWN, "the stream is live at %s", d->watch.live_id);
+    if (d->heard.live_us) {
+        doctor_symptom(d, SYMPTOM_NOT_DOWN, "the stream is live at %s", d->heard.live_id);
         return;
     }
-    if (d->watch.retry_ms < 0)
+    if (d->heard.retry_ms < 0)
         doctor_symptom(d, SYMPTOM_NO_RETRY, "200 and text/event-stream, but no retry: time");
     else
         doctor_good(d, "away",
                     "200, text/event-stream, \"retry: %lld\": clients come back by themselves",
-                    (long long)d->watch.retry_ms);
+                    (long long)d->heard.retry_ms);
     judge_json_down(d);
 }

@@ -58,7 +58,7 @@ is_live(void *context)
 {
     const struct doctor *d = context;
 
-    return d->watch.live_us || d->stream.ended;
+    return d->heard.live_us || d->stream.ended;
 }
 
 /* False: there is no stream to look at. */
@@ -66,7 +66,7 @@ static bool
 judge_start(struct doctor *d)
 {
     const struct exchange *x = &d->stream;
-    const struct watch *w = &d->watch;
+    const struct heard *w = &d->heard;
     double first_ms = doctor_ms(x->first_us - x->began_us);
 
     if (!w->live_us && x->ended && w->retry_ms >= 0) {
@@ -101,14 +101,14 @@ silence_is_over(void *context)
 {
     const struct doctor *d = context;
 
-    return d->watch.heartbeats > 0 || d->stream.ended;
+    return d->heard.heartbeats > 0 || d->stream.ended;
 }
 
 static void
 judge_silence(struct doctor *d)
 {
     const struct exchange *x = &d->stream;
-    const struct watch *w = &d->watch;
+    const struct heard *w = &d->heard;
     int64_t silent_us = (x->ended ? x->ended_us : clock_mono_us()) - w->last_us;
     double silent_s = doctor_ms(silent_us) / 1000;
 
@@ -158,14 +158,14 @@ examine(struct doctor *d)
 {
     struct errbuf eb = {""};
 
-    watch_init(&d->watch);
+    heard_init(&d->heard);
     d->request = (struct http_request){.url = d->stream_url,
                                        .accept = "text/event-stream",
                                        .origin = d->settings->origin,
-                                       .arrived = watch_arrived,
-                                       .context = &d->watch};
+                                       .arrived = heard_arrived,
+                                       .context = &d->heard};
     if (http_open(&d->http, &d->stream, &d->request, &eb) != ERR_OK) {
-        report_add(&d->report, REPORT_FAIL, "connect", eb.text, NULL);
+        findings_add(&d->findings, FINDING_FAIL, "connect", eb.text, NULL);
         return;
     }
     atomic_store(&d->doing, "waiting for an answer");
@@ -227,20 +227,20 @@ doctor_run(const struct settings *settings, const char *url, char **argv)
                            .cookie = settings->cookie,
                            .headers = &settings->headers};
     show_init();
-    report_init(&d.report, "url", url, settings->json);
+    findings_init(&d.findings, "url", url, settings->json);
     progress_begin(&progress, tell_progress, &d);
-    d.report.progress = &progress;
+    d.findings.progress = &progress;
     if (!d.stream_url)
-        report_add(&d.report, REPORT_FAIL, "connect", "out of memory", NULL);
+        findings_add(&d.findings, FINDING_FAIL, "connect", "out of memory", NULL);
     else if (http_init(&d.http, &eb) != ERR_OK)
-        report_add(&d.report, REPORT_FAIL, "connect", eb.text, NULL);
+        findings_add(&d.findings, FINDING_FAIL, "connect", eb.text, NULL);
     else
         examine(&d);
-    d.report.progress = NULL;
+    d.findings.progress = NULL;
     progress_end(&progress);
     http_finish(&d.http);
     mem_free(d.stream_url);
     mem_free(d.token);
-    status = report_finish(&d.report, "Nothing to mend", "There is something to mend");
+    status = findings_finish(&d.findings, "Nothing to mend", "There is something to mend");
     return status;
 }

@@ -8,23 +8,23 @@ enum { SAY_SIZE = 1024, CURE_SIZE = 2048 };
 
 static const struct {
     const char *part;
-    enum report_level level;
+    enum finding_level level;
     const char *meaning, *nginx, *lighttpd, *other;
 } symptoms[] = {
 #define SYMPTOM(name, part, level, meaning, nginx, lighttpd, other)                                \
-    {part, REPORT_##level, meaning, nginx, lighttpd, other},
+    {part, FINDING_##level, meaning, nginx, lighttpd, other},
 #include "admin/doctor.def"
 #undef SYMPTOM
 };
 
 __attribute__((format(printf, 4, 0))) static void
-say(struct doctor *d, enum report_level level, const char *part, const char *format,
+say(struct doctor *d, enum finding_level level, const char *part, const char *format,
     va_list arguments)
 {
     char text[SAY_SIZE];
 
     vsnprintf(text, sizeof text, format, arguments);
-    report_add(&d->report, level, part, text, NULL);
+    findings_add(&d->findings, level, part, text, NULL);
 }
 
 void
@@ -33,7 +33,7 @@ doctor_good(struct doctor *d, const char *part, const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    say(d, REPORT_OK, part, format, arguments);
+    say(d, FINDING_OK, part, format, arguments);
     va_end(arguments);
 }
 
@@ -43,7 +43,7 @@ doctor_note(struct doctor *d, const char *part, const char *format, ...)
     va_list arguments;
 
     va_start(arguments, format);
-    say(d, REPORT_NOTE, part, format, arguments);
+    say(d, FINDING_NOTE, part, format, arguments);
     va_end(arguments);
 }
 
@@ -87,5 +87,5 @@ doctor_symptom(struct doctor *d, enum symptom s, const char *format, ...)
     if (may_be(d, "lighttpd"))
         add_cure(cure, "lighttpd", symptoms[s].lighttpd);
     add_cure(cure, "", symptoms[s].other);
-    report_add(&d->report, symptoms[s].level, symptoms[s].part, text, cure);
+    findings_add(&d->findings, symptoms[s].level, symptoms[s].part, text, cure);
 }

@@ -7,18 +7,18 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "ingest/reader.h"
 #include "base/stop.h"
-#include "ingest/writer.h"
+#include "ingest/committer.h"
+#include "ingest/intake.h"
 
-/* How long one try to write waits inside SQLite: the writer tries for ever, but looks in between
+/* How long one try to write waits inside SQLite: the committer tries for ever, but looks in between
  * whether it is to stop. */
 enum { BUSY_TRY_MS = 500 };
 
 /* Everything that run() opens and must close again, in this order. */
 struct job {
     struct settings *settings;
-    struct report *report;
+    struct console *console;
     struct store *store;
     struct position position;
     bool has_position;
@@ -69,8 +69,8 @@ job_open(struct job *job, struct errbuf *eb)
     enum store_sync sync = s->sync == SYNC_FULL ? STORE_SYNC_FULL : STORE_SYNC_NORMAL;
     enum err err;
 
-    job->report = report_create(s->quiet);
-    if (!job->report)
+    job->console = console_create(s->quiet);
+    if (!job->console)
         return err_set(eb, ERR_NOMEM, "out of memory");
     err = store_open(&job->store, s->db, STORE_WRITE, sync, eb);
     if (err == ERR_OK) {
@@ -95,32 +95,32 @@ job_close(struct job *job)
     source_close(job->source);
     position_finish(&job->position);
     store_close(job->store);
-    report_destroy(job->report);
+    console_destroy(job->console);
 }
 
 static enum err
 job_run(struct job *job, struct errbuf *eb)
 {
-    struct reader reader = {.settings = job->settings,
+    struct intake intake = {.settings = job->settings,
                             .source = job->source,
                             .queue = job->queue,
-                            .report = job->report,
+                            .console = job->console,
                             .rejects = &job->rejects,
                             .last_id = text_of(job->position.id)};
-    struct writer writer = {.store = job->store,
-                            .queue = job->queue,
-                            .report = job->report,
-                            .source = job->settings->source};
+    struct committer committer = {.store = job->store,
+                                  .queue = job->queue,
+                                  .console = job->console,
+                                  .source = job->settings->source};
     pthread_t thread;
     enum err err, failure;
-    int error = pthread_create(&thread, NULL, writer_run, &writer);
+    int error = pthread_create(&thread, NULL, committer_run, &committer);
 
     if (error)
         return err_set(eb, ERR_NOMEM, "pthread_create: %s", strerror(error));
-    err = reader_run(&reader, eb);
+    err = intake_run(&intake, eb);
     pthread_join(thread, NULL);
     failure = queue_failure(job->queue, eb);
-    report_summary(job->report, reader.bytes);
+    console_summary(job->console, intake.bytes);
     return failure != ERR_OK ? failure : err;
 }
 

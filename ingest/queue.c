@@ -13,7 +13,7 @@ struct queue {
     pthread_cond_t changed;
     struct batch batches[QUEUE_BATCHES];
     struct batch *unused;        /* linked by next */
-    struct batch *first, **last; /* waiting for the writer, oldest first */
+    struct batch *first, **last; /* waiting for the committer, oldest first */
     bool writing, closed;
     enum err failure;
     struct errbuf why;
@@ -139,9 +139,9 @@ queue_take(struct queue *q)
     return b;
 }
 
-/* Both ends of waiting in one place: the reader is in get(), or in poll(2). */
+/* Both ends of waiting in one place: the intake is in get(), or in poll(2). */
 static void
-wake_reader(struct queue *q)
+wake_intake(struct queue *q)
 {
     uint64_t one = 1;
 
@@ -157,7 +157,7 @@ queue_give_back(struct queue *q, struct batch *b)
     b->next = q->unused;
     q->unused = b;
     q->writing = false;
-    wake_reader(q);
+    wake_intake(q);
     pthread_mutex_unlock(&q->lock);
 }
 
@@ -170,7 +170,7 @@ queue_fail(struct queue *q, enum err err, const struct errbuf *eb)
     q->first = NULL;
     q->last = &q->first;
     q->writing = false;
-    wake_reader(q);
+    wake_intake(q);
     pthread_mutex_unlock(&q->lock);
 }
 

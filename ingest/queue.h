@@ -1,11 +1,11 @@
-/* queue: a few batches that go round between the reader thread and the writer thread.
+/* queue: a few batches that go round between the intake thread and the committer thread.
  *
- *     reader:  get → fill → submit          writer:  take → commit → give_back
+ *     intake:  get → fill → submit          committer:  take → commit → give_back
  *
  * There are QUEUE_BATCHES of them, made at the start: one being filled, one waiting, one being
- * written. A reader that is faster than the disk waits in get(), so memory is bounded by itself.
- * Ends in one of two ways: the reader closes, and the writer takes what is left; or the writer
- * fails, and the reader is told at its next get(). */
+ * written. An intake that is faster than the disk waits in get(), so memory is bounded by itself.
+ * Ends in one of two ways: the intake closes, and the committer takes what is left; or the
+ * committer fails, and the intake is told at its next get(). */
 #ifndef INGEST_QUEUE_H
 #define INGEST_QUEUE_H
 
@@ -20,21 +20,21 @@ enum err queue_create(struct queue **queue, size_t events_max, size_t event_byte
                       struct errbuf *eb);
 void queue_destroy(struct queue *q); /* NULL is allowed; both threads are done */
 
-/* Reader: an empty batch, waiting for one if need be; NULL = the writer has failed. */
+/* Intake: an empty batch, waiting for one if need be; NULL = the committer has failed. */
 struct batch *queue_get(struct queue *q);
 void queue_submit(struct queue *q, struct batch *b);
-/* Reader: nothing is waiting or being written. */
+/* Intake: nothing is waiting or being written. */
 bool queue_idle(struct queue *q);
-/* Readable once the writer has become idle; for poll(2). queue_idle() makes it unreadable. */
+/* Readable once the committer has become idle; for poll(2). queue_idle() makes it unreadable. */
 int queue_idle_fd(const struct queue *q);
 void queue_close(struct queue *q);
 
-/* Writer: the next batch, waiting for one; NULL = closed and empty. */
+/* Committer: the next batch, waiting for one; NULL = closed and empty. */
 struct batch *queue_take(struct queue *q);
 void queue_give_back(struct queue *q, struct batch *b);
 void queue_fail(struct queue *q, enum err err, const struct errbuf *eb);
 
-/* What the writer failed with, ERR_OK when it did not. */
+/* What the committer failed with, ERR_OK when it did not. */
 enum err queue_failure(struct queue *q, struct errbuf *eb);
 
 #endif

@@ -265,7 +265,7 @@ replaced(struct source *s, enum source_state *state, struct errbuf *eb)
     err_set(&s->notice, ERR_OK, "%s was truncated; going on %s", s->path,
             fd >= 0 ? "in the copy made of it" : "at its beginning");
     if (fd >= 0) {
-        adopt(s, fd, s->offset, s->line); /* same bytes, same offset: the reader notices nothing */
+        adopt(s, fd, s->offset, s->line); /* same bytes, same offset: intake notices nothing */
         *state = SOURCE_IDLE;
     } else {
         *state = SOURCE_NEXT;

@@ -1,6 +1,6 @@
 /* source: where the bytes come from: a file, a file that is followed, or standard input.
  *
- * The reader sees a sequence of files, each from some offset to its end. A file that is followed
+ * Intake sees a sequence of files, each from some offset to its end. A file that is followed
  * is read to its end under whatever name it has by then; only when it has ended and another file
  * with something in it has taken its name, or stands after it in the rotation, does that one begin.
  * While no such file is there, more bytes may still come to the old one.

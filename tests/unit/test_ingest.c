@@ -13,7 +13,7 @@
 #include "ingest/decode.h"
 #include "ingest/position.h"
 #include "ingest/queue.h"
-#include "ingest/report.h"
+#include "ingest/console.h"
 #include "ingest/rotation.h"
 #include "ingest/source.h"
 #include "ingest/split.h"
@@ -415,17 +415,17 @@ rotated_files_are_ordered_by_their_names(void **state)
     }
 }
 
-/* ---- report ---- */
+/* ---- console ---- */
 
 static void
 sizes_read_well(void **state)
 {
-    char text[REPORT_SIZE_MAX];
+    char text[CONSOLE_SIZE_MAX];
 
     (void)state;
-    assert_string_equal(report_size(text, 999), "999 bytes");
-    assert_string_equal(report_size(text, 1500), "1.5 KB");
-    assert_string_equal(report_size(text, 2000000000000000), "2000.0 TB");
+    assert_string_equal(console_size(text, 999), "999 bytes");
+    assert_string_equal(console_size(text, 1500), "1.5 KB");
+    assert_string_equal(console_size(text, 2000000000000000), "2000.0 TB");
 }
 
 /* ---- memory ---- */

@@ -1,4 +1,4 @@
-#include "ingest/writer.h"
+#include "ingest/committer.h"
 
 #include "base/clock.h"
 #include "base/stop.h"
@@ -9,7 +9,7 @@ enum {
 };
 
 static enum err
-append_all(struct writer *w, const struct batch *b, int64_t *repeats, struct errbuf *eb)
+append_all(struct committer *c, const struct batch *b, int64_t *repeats, struct errbuf *eb)
 {
     *repeats = 0;
     for (size_t i = 0; i < b->n; i++) {
@@ -19,43 +19,43 @@ append_all(struct writer *w, const struct batch *b, int64_t *repeats, struct err
         enum err err;
 
         batch_get(b, i, &e);
-        err = store_append(w->store, &e, &id, &repeated, eb);
+        err = store_append(c->store, &e, &id, &repeated, eb);
         if (err != ERR_OK)
             return err;
         *repeats += repeated;
     }
-    if (w->source && b->has_position)
-        return store_set_cursor(w->store, w->source, b->position.data, eb);
+    if (c->source && b->has_position)
+        return store_set_cursor(c->store, c->source, b->position.data, eb);
     return ERR_OK;
 }
 
 static enum err
-write_once(struct writer *w, const struct batch *b, int64_t *repeats, struct errbuf *eb)
+write_once(struct committer *c, const struct batch *b, int64_t *repeats, struct errbuf *eb)
 {
-    enum err err = store_begin(w->store, eb);
+    enum err err = store_begin(c->store, eb);
 
     if (err != ERR_OK)
         return err;
-    err = append_all(w, b, repeats, eb);
+    err = append_all(c, b, repeats, eb);
     if (err != ERR_OK) {
-        store_rollback(w->store);
+        store_rollback(c->store);
         return err;
     }
-    return store_commit(w->store, eb);
+    return store_commit(c->store, eb);
 }
 
 static enum err
-write_batch(struct writer *w, const struct batch *b, struct errbuf *eb)
+write_batch(struct committer *c, const struct batch *b, struct errbuf *eb)
 {
     int64_t started_ms = clock_mono_ms(), report_ms = started_ms, repeats = 0;
     enum err err;
 
-    while ((err = write_once(w, b, &repeats, eb)) == ERR_BUSY) {
+    while ((err = write_once(c, b, &repeats, eb)) == ERR_BUSY) {
         int64_t now_ms = clock_mono_ms();
 
         if (now_ms >= report_ms) {
-            report_line(w->report, LOG_WARN,
-                        "waiting: another program is writing to the database (%s)", eb->text);
+            console_line(c->console, LOG_WARN,
+                         "waiting: another program is writing to the database (%s)", eb->text);
             report_ms = now_ms + BUSY_REPORT_MS;
         }
         if (stop_wait(BUSY_PAUSE_MS))
@@ -64,25 +64,25 @@ write_batch(struct writer *w, const struct batch *b, struct errbuf *eb)
                            b->n);
     }
     if (err == ERR_OK)
-        report_committed(w->report, (int64_t)b->n - repeats, repeats);
+        console_committed(c->console, (int64_t)b->n - repeats, repeats);
     return err;
 }
 
 void *
-writer_run(void *context)
+committer_run(void *context)
 {
-    struct writer *w = context;
+    struct committer *c = context;
     struct batch *b;
 
-    while ((b = queue_take(w->queue)) != NULL) {
+    while ((b = queue_take(c->queue)) != NULL) {
         struct errbuf eb = {{0}};
-        enum err err = write_batch(w, b, &eb);
+        enum err err = write_batch(c, b, &eb);
 
         if (err != ERR_OK) {
-            queue_fail(w->queue, err, &eb);
+            queue_fail(c->queue, err, &eb);
             return NULL;
         }
-        queue_give_back(w->queue, b);
+        queue_give_back(c->queue, b);
     }
     return NULL;
 }

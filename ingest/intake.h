@@ -1,23 +1,24 @@
-/* reader: bytes to items to events to batches, in one thread; the writer thread commits them.
+/* intake: bytes to items to events to batches, in one thread; the committer thread commits them.
  *
  * A batch is handed over when it is full or old, and whenever the input has nothing more to give
- * and the writer has nothing to do: batching happens only when the input is faster than the disk.
+ * and the committer has nothing to do: batching happens only when the input is faster than the
+ * disk.
  */
-#ifndef INGEST_READER_H
-#define INGEST_READER_H
+#ifndef INGEST_INTAKE_H
+#define INGEST_INTAKE_H
 
 #include "ingest/decode.h"
 #include "ingest/queue.h"
 #include "ingest/rejects.h"
-#include "ingest/report.h"
+#include "ingest/console.h"
 #include "ingest/settings.h"
 #include "ingest/source.h"
 
-struct reader {
+struct intake {
     const struct settings *settings;
     struct source *source;
     struct queue *queue;
-    struct report *report;
+    struct console *console;
     struct rejects *rejects;
     struct text last_id; /* of the stored position; TEXT_NONE = none */
     int64_t bytes;       /* result: how many were read */
@@ -33,7 +34,7 @@ struct reader {
 
 /* Reads until the input ends, a stop is asked for, or something fails; what was good until then is
  * handed to the queue, which is then closed. ERR_INVALID with --strict after the first reject. The
- * writer's failure is not reported here but by queue_failure(). */
-enum err reader_run(struct reader *r, struct errbuf *eb);
+ * committer's failure is not reported here but by queue_failure(). */
+enum err intake_run(struct intake *in, struct errbuf *eb);
 
 #endif

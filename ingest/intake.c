@@ -1,0 +1,320 @@
+#include "ingest/intake.h"
+
+#include <poll.h>
+
+#include "base/clock.h"
+#include "ingest/position.h"
+#include "base/stop.h"
+
+/* The committer has failed: intake_run() ends, and queue_failure() knows why. */
+static enum err
+committer_failed(struct errbuf *eb)
+{
+    return err_set(eb, ERR_IO, "the committer has failed");
+}
+
+static enum err
+begin_batch(struct intake *in, struct errbuf *eb)
+{
+    if (in->batch)
+        return ERR_OK;
+    in->batch = queue_get(in->queue);
+    in->begun_ms = clock_mono_ms();
+    return in->batch ? ERR_OK : committer_failed(eb);
+}
+
+/* Events without their position must not be committed: the next run would read them again. */
+static enum err
+write_position(struct intake *in, struct errbuf *eb)
+{
+    struct position p = {0};
+    struct text id = TEXT_NONE;
+    enum err err;
+
+    if (in->settings->source && in->settings->sync == SYNC_FULL)
+        source_sync(in->source);
+    err = source_take_position(in->source, in->offset, in->line, &p, eb);
+    if (err != ERR_OK)
+        return in->settings->source ? err : ERR_OK;
+    if (in->settings->format == FORMAT_SSE)
+        id = sse_decode_last_id(&in->split.sse);
+    if (!p.in_file && !id.n)
+        return ERR_OK;
+    position_write(&in->batch->position, &p, id);
+    buf_byte(&in->batch->position, '\0');
+    in->batch->has_position = !buf_failed(&in->batch->position);
+    if (!in->batch->has_position && in->settings->source)
+        return err_set(eb, ERR_NOMEM, "out of memory");
+    return ERR_OK;
+}
+
+/* Hands over what there is, if there is anything. */
+static enum err
+submit(struct intake *in, struct errbuf *eb)
+{
+    enum err err;
+
+    if (!in->batch && !(in->moved && in->settings->source))
+        return ERR_OK;
+    err = begin_batch(in, eb);
+    if (err == ERR_OK)
+        err = rejects_flush(in->rejects, eb);
+    if (err == ERR_OK)
+        err = write_position(in, eb);
+    if (err != ERR_OK)
+        return err;
+    queue_submit(in->queue, in->batch);
+    in->batch = NULL;
+    in->moved = false;
+    return ERR_OK;
+}
+
+static bool
+has_pending(const struct intake *in)
+{
+    return in->batch || (in->moved && in->settings->source);
+}
+
+/* Waits until the input, the committer (when it has something to do) or a stop has news, or wait_ms
+ * is over. Pending events go to a committer that has nothing to do. */
+static enum err
+wait_idle(struct intake *in, int input_fd, int wait_ms, struct errbuf *eb)
+{
+    struct pollfd p[3] = {{.fd = stop_fd(), .events = POLLIN},
+                          {.fd = input_fd, .events = POLLIN},
+                          {.fd = -1, .events = POLLIN}};
+    bool idle = queue_idle(in->queue);
+
+    if (queue_failure(in->queue, eb) != ERR_OK)
+        return committer_failed(eb);
+    if (idle && has_pending(in)) {
+        enum err err = submit(in, eb);
+
+        if (err != ERR_OK)
+            return err;
+        idle = false;
+    }
+    if (!idle) /* a failure has to be seen even while the input is silent */
+        p[2].fd = queue_idle_fd(in->queue);
+    poll(p, 3, wait_ms);
+    console_progress(in->console, in->bytes, source_size(in->source));
+    return ERR_OK;
+}
+
+/* Waits for the turn of the next event when --rate is given. A pause of the input is not made good
+ * by a burst. */
+static enum err
+pace(struct intake *in, struct errbuf *eb)
+{
+    int64_t now_us = clock_mono_us();
+    enum err err = ERR_OK;
+
+    if (in->due_us == 0 || now_us - in->due_us > 1000000) {
+        in->due_us = now_us;
+        in->paced = 0;
+    }
+    while (err == ERR_OK && !stop_asked()) {
+        int64_t wait_us = in->due_us + in->paced * 1000000 / in->settings->rate - clock_mono_us();
+
+        if (wait_us < 1000) /* poll(2) counts in milliseconds */
+            break;
+        err = wait_idle(in, -1, (int)(wait_us / 1000 < 250 ? wait_us / 1000 : 250), eb);
+    }
+    if (++in->paced == in->settings->rate) { /* a second's worth: keeps the product small */
+        in->due_us += 1000000;
+        in->paced = 0;
+    }
+    return err;
+}
+
+static enum err
+add_event(struct intake *in, const struct event *e, struct errbuf *eb)
+{
+    enum err err = in->settings->rate ? pace(in, eb) : ERR_OK;
+
+    if (err == ERR_OK)
+        err = begin_batch(in, eb);
+    if (err != ERR_OK)
+        return err;
+    err = batch_add(in->batch, e);
+    return err == ERR_OK ? ERR_OK : err_set(eb, err, "out of memory");
+}
+
+static enum err
+reject(struct intake *in, const struct split_item *item, const char *why, struct errbuf *eb)
+{
+    const struct settings *s = in->settings;
+
+    if (s->strict)
+        return err_set(eb, ERR_INVALID, "--strict: %s, line %lld: %s", source_name(in->source),
+                       (long long)item->line, why);
+    if (item->kind != SPLIT_PIECE)
+        console_reject(in->console, source_name(in->source), item->line, why);
+    return rejects_add(in->rejects, (enum format)s->format, item, eb);
+}
+
+static void
+take_signal(struct intake *in, const struct event *e)
+{
+    if (text_equal(e->type, TEXT_LIT("freshet:reset")))
+        console_line(in->console, LOG_WARN, "%s: the sender says that events are missing: %.*s",
+                     source_name(in->source), (int)(e->data.n < 300 ? e->data.n : 300), e->data.p);
+}
+
+/* The last line of a file that is read with --source may be half written: unless it is an event as
+ * it is, it stays for the next run. */
+static bool
+stays_for_next_run(const struct intake *in, const struct split_item *item,
+                   enum decode_outcome outcome)
+{
+    return item->open && in->settings->source && source_has_positions(in->source) &&
+           (outcome == DECODE_REJECT || in->settings->format == FORMAT_LINES);
+}
+
+static enum err
+take_whole(struct intake *in, const struct split_item *item, bool last, struct errbuf *eb)
+{
+    struct event e;
+    struct errbuf why;
+    enum decode_outcome outcome = decode_item(in->decode, item, &e, &why);
+
+    if (last && stays_for_next_run(in, item, outcome)) {
+        console_line(in->console, LOG_WARN,
+                     "%s, line %lld: has no line end yet; its %zu bytes are left for the next run",
+                     source_name(in->source), (long long)item->line, item->data.n);
+        return ERR_MISSING;
+    }
+    switch (outcome) {
+    case DECODE_EVENT:
+        return add_event(in, &e, eb);
+    case DECODE_REJECT:
+        return reject(in, item, why.text, eb);
+    case DECODE_SIGNAL:
+        take_signal(in, &e);
+        return ERR_OK;
+    case DECODE_NOTHING:
+        return ERR_OK;
+    }
+    return ERR_OK;
+}
+
+/* ERR_MISSING: the item was left where it is. last: nothing comes after it in this run. */
+static enum err
+take_item(struct intake *in, const struct split_item *item, bool last, struct errbuf *eb)
+{
+    enum err err = item->kind == SPLIT_WHOLE ? take_whole(in, item, last, eb)
+                                             : reject(in, item, "too long for --event-max", eb);
+
+    if (err != ERR_OK)
+        return err;
+    if (item->kind != SPLIT_PIECE) {
+        in->offset = split_offset(&in->split);
+        in->line = split_line(&in->split);
+        in->moved = true;
+    }
+    if (in->batch &&
+        (batch_full(in->batch) || clock_mono_ms() - in->begun_ms >= in->settings->batch_ms))
+        return submit(in, eb);
+    return ERR_OK;
+}
+
+static enum err
+take_items(struct intake *in, struct errbuf *eb)
+{
+    struct split_item item;
+    enum err err = ERR_OK;
+
+    while (err == ERR_OK && !stop_asked() && split_next(&in->split, &item))
+        err = take_item(in, &item, false, eb);
+    return err;
+}
+
+/* The present file has ended; `next` says that another one begins. */
+static enum err
+end_file(struct intake *in, bool next, struct errbuf *eb)
+{
+    struct split_item item;
+    enum err err = ERR_OK;
+
+    if (split_last(&in->split, &item))
+        err = take_item(in, &item, !next, eb);
+    if (err == ERR_MISSING)
+        err = ERR_OK;
+    if (err != ERR_OK || !next)
+        return err;
+    source_next(in->source);
+    in->offset = source_offset(in->source);
+    in->line = source_line(in->source);
+    in->moved = true;
+    split_restart(&in->split, in->offset, in->line);
+    console_line(in->console, LOG_INFO, "%s: reading the next file", source_name(in->source));
+    return ERR_OK;
+}
+
+static void
+show_notice(struct intake *in)
+{
+    bool warning;
+    const char *notice = source_notice(in->source, &warning);
+
+    if (notice)
+        console_line(in->console, warning ? LOG_WARN : LOG_INFO, "%s", notice);
+}
+
+static enum err
+turn(struct intake *in, bool *end, struct errbuf *eb)
+{
+    size_t room, got;
+    enum source_state state;
+    char *space = split_space(&in->split, &room);
+    enum err err;
+
+    if (!space)
+        return err_set(eb, ERR_NOMEM, "out of memory");
+    err = source_read(in->source, space, room, &got, &state, eb);
+    show_notice(in);
+    if (err != ERR_OK)
+        return err;
+    switch (state) {
+    case SOURCE_BYTES:
+        split_fill(&in->split, got);
+        in->bytes += (int64_t)got;
+        console_progress(in->console, in->bytes, source_size(in->source));
+        return take_items(in, eb);
+    case SOURCE_IDLE:
+        return wait_idle(in, source_fd(in->source), source_wait_ms(in->source), eb);
+    case SOURCE_NEXT:
+        return end_file(in, true, eb);
+    case SOURCE_END:
+        *end = true;
+        return end_file(in, false, eb);
+    }
+    return ERR_OK;
+}
+
+enum err
+intake_run(struct intake *in, struct errbuf *eb)
+{
+    struct errbuf after;
+    enum err err = ERR_OK;
+    bool end = false;
+
+    split_init(&in->split, (enum format)in->settings->format, (size_t)in->settings->event_max);
+    in->offset = source_offset(in->source);
+    in->line = source_line(in->source);
+    split_restart(&in->split, in->offset, in->line);
+    if (in->last_id.p)
+        sse_decode_set_last_id(&in->split.sse, in->last_id);
+    in->decode = decode_create(in->settings);
+    if (!in->decode)
+        err = err_set(eb, ERR_NOMEM, "out of memory");
+    show_notice(in);
+    while (err == ERR_OK && !end && !stop_asked())
+        err = turn(in, &end, eb);
+    if (in->decode && submit(in, &after) != ERR_OK && err == ERR_OK)
+        err = err_set(eb, ERR_IO, "%s", after.text);
+    queue_close(in->queue);
+    decode_destroy(in->decode);
+    split_finish(&in->split);
+    return err;
+}
