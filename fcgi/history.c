@@ -185,19 +185,23 @@ append_links(struct buf *b, const struct history *h, const struct history_read *
     }
 }
 
+/* What access allowed is asked for again each time, and costs 304: a browser may have another user
+ * by then, or the same one other rights. */
 static void
 append_caching(struct buf *b, const struct server *s, const struct history *h,
                const struct history_read *r, const char *tag)
 {
     int64_t seconds = s->settings->history_max_age_ms / 1000;
 
-    if (r->fixed && !h->has_waited && seconds > 0)
-        buf_format(b, "Cache-Control: %s, max-age=%lld, immutable\r\n",
-                   h->is_private ? "private" : "public", (long long)seconds);
+    if (h->is_private)
+        buf_string(b, "Cache-Control: private, no-cache\r\n");
+    else if (r->fixed && !h->has_waited && seconds > 0)
+        buf_format(b, "Cache-Control: public, max-age=%lld, immutable\r\n", (long long)seconds);
     else
-        buf_format(b, "Cache-Control: %sno-cache\r\n", h->is_private ? "private, " : "");
+        buf_string(b, "Cache-Control: no-cache\r\n");
     /* One line, though cors.c has one of its own: nginx before 1.23 knows only the last. */
-    buf_format(b, "ETag: %s\r\nVary: Accept, Last-Event-ID%s\r\n", tag,
+    buf_format(b, "ETag: %s\r\nVary: Accept, Last-Event-ID%s%s\r\n", tag,
+               h->is_private ? ", Authorization, Cookie" : "",
                s->settings->cors_origin ? ", Origin" : "");
 }
 
