@@ -316,7 +316,7 @@ conn_flush(struct conn *c)
 
 /* What the connection held of the server for this request, it gives back. */
 static void
-leave(struct conn *c, enum conn_reason reason)
+end_use(struct conn *c, enum conn_reason reason)
 {
     const struct conn_use *use = c->use;
     struct server *s = c->server;
@@ -336,7 +336,7 @@ conn_end(struct conn *c, enum conn_reason reason)
 {
     if (c->state == CONN_DEAD || c->state == CONN_ENDING)
         return;
-    leave(c, reason);
+    end_use(c, reason);
     c->state = CONN_ENDING;
     conn_move(c, &c->server->ending);
     if (!c->blocked)
@@ -348,7 +348,7 @@ conn_drop(struct conn *c, enum conn_reason reason)
 {
     if (c->state == CONN_DEAD)
         return;
-    leave(c, reason);
+    end_use(c, reason);
     c->state = CONN_DEAD;
     conn_move(c, &c->server->dead);
 }

@@ -5,7 +5,7 @@
 
 #include "base/mem.h"
 #include "http/accept.h"
-#include "fcgi/answer.h"
+#include "fcgi/respond.h"
 #include "fcgi/conn.h"
 #include "fcgi/history_read.h"
 #include "http/request.h"
@@ -131,7 +131,7 @@ leave_feed(struct conn *c)
 }
 
 static void
-leave(struct conn *c, enum conn_reason reason)
+end_asking(struct conn *c, enum conn_reason reason)
 {
     struct server *s = c->server;
     struct history *h = c->history;
@@ -206,7 +206,7 @@ append_caching(struct buf *b, const struct server *s, const struct history *h,
 }
 
 static void
-respond(struct conn *c, const struct history_read *r)
+send_page(struct conn *c, const struct history_read *r)
 {
     struct server *s = c->server;
     const struct history *h = c->history;
@@ -228,7 +228,7 @@ respond(struct conn *c, const struct history_read *r)
         buf_text(&b, buf_view(&r->body));
     s->counters.history_unchanged += same;
     c->use = NULL;
-    leave(c, REASON_ANSWERED);
+    end_asking(c, REASON_ANSWERED);
     conn_reply(c, &b);
     buf_finish(&b);
 }
@@ -239,13 +239,13 @@ answer_asker(struct conn *c, const struct history_read *r)
     if (r->job.err == ERR_NOMEM) {
         conn_drop(c, REASON_NO_MEMORY);
     } else if (r->job.err != ERR_OK) {
-        answer_problem(c, 500, "Internal Server Error", "", "the database cannot be read");
+        respond_problem(c, 500, "Internal Server Error", "", "the database cannot be read");
     } else if (r->found == HISTORY_GONE) {
-        answer_problem(c, 410, "Gone", "", "this event has been deleted");
+        respond_problem(c, 410, "Gone", "", "this event has been deleted");
     } else if (r->found == HISTORY_UNKNOWN) {
-        answer_problem(c, 404, "Not Found", "", "there is no such event");
+        respond_problem(c, 404, "Not Found", "", "there is no such event");
     } else {
-        respond(c, r);
+        send_page(c, r);
     }
 }
 
@@ -262,7 +262,7 @@ answer_empty(struct conn *c, int64_t position)
     if (r.no_memory)
         conn_drop(c, REASON_NO_MEMORY);
     else
-        respond(c, &r);
+        send_page(c, &r);
     history_read_finish(&r);
 }
 
@@ -273,7 +273,7 @@ answer_busy(struct conn *c)
 
     snprintf(header, sizeof header, "Retry-After: %lld\r\n",
              (long long)(c->server->settings->busy_retry_ms + 999) / 1000);
-    answer_problem(c, 503, "Service Unavailable", header, "too many requests at once");
+    respond_problem(c, 503, "Service Unavailable", header, "too many requests at once");
 }
 
 /* ---- waiting ---- */
@@ -340,7 +340,7 @@ begin_waiting(struct conn *c, struct history_job *job)
     struct history *h = c->history;
     int64_t end_ms = s->now_ms + h->wait_ms;
 
-    if (s->n_streams >= (uint64_t)s->settings->streams_max || !answer_admit(c)) {
+    if (s->n_streams >= (uint64_t)s->settings->streams_max || !respond_admit(c)) {
         answer_busy(c);
         return;
     }
@@ -362,7 +362,7 @@ begin_waiting(struct conn *c, struct history_job *job)
 
 /* Something that matches was published. */
 static void
-wake(struct conn *c)
+wake_asker(struct conn *c)
 {
     struct history *h = c->history;
     int64_t position = c->sub.at.cursor;
@@ -437,7 +437,7 @@ history_arrived(struct server *s, struct reader_job *read)
 
 /* ---- requests ---- */
 
-static const struct conn_use history_use = {.flush = wake, .leave = leave};
+static const struct conn_use history_use = {.flush = wake_asker, .leave = end_asking};
 
 /* The asker, with what is still needed of the request when the answer is there. */
 static struct history *
@@ -490,11 +490,11 @@ ask_for_event(struct conn *c, const struct request *r, struct text id)
 {
     struct query q;
 
-    if (!answer_query(c, r, QUERY_EVENT, &q))
+    if (!respond_query(c, r, QUERY_EVENT, &q))
         return;
     if (cursor_parse(id, c->server->epoch, &q.id) != CURSOR_EXACT) {
         query_finish(&q);
-        answer_problem(c, 404, "Not Found", "", "there is no such event");
+        respond_problem(c, 404, "Not Found", "", "there is no such event");
         return;
     }
     ask(c, r, HISTORY_EVENT, false, &q);
@@ -512,7 +512,7 @@ history(struct conn *c, const struct request *r)
         return false;
     if (id.p)
         ask_for_event(c, r, id);
-    else if (answer_query(c, r, topics ? QUERY_TOPICS : QUERY_PAGE, &q))
+    else if (respond_query(c, r, topics ? QUERY_TOPICS : QUERY_PAGE, &q))
         ask(c, r, topics ? HISTORY_TOPICS : HISTORY_PAGE, form == ACCEPT_NDJSON, &q);
     return true;
 }

@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "http/access.h"
-#include "fcgi/answer.h"
+#include "fcgi/respond.h"
 #include "fcgi/conn.h"
 #include "http/form.h"
 #include "http/request.h"
@@ -87,14 +87,14 @@ over_rate(struct conn *c)
 }
 
 static void
-forget(struct server *s, struct writer_job *job)
+forget_upload(struct server *s, struct writer_job *job)
 {
     s->upload_memory -= job->memory;
     writer_job_destroy(job);
 }
 
 static void
-leave(struct conn *c, enum conn_reason reason)
+end_upload(struct conn *c, enum conn_reason reason)
 {
     struct writer_job *job = c->upload;
 
@@ -103,10 +103,10 @@ leave(struct conn *c, enum conn_reason reason)
     if (job && job->owner)
         job->owner = NULL; /* the writer has it, and writes it all the same */
     else if (job)
-        forget(c->server, job);
+        forget_upload(c->server, job);
 }
 
-static const struct conn_use publish_use = {.leave = leave};
+static const struct conn_use publish_use = {.leave = end_upload};
 
 void
 publish(struct conn *c, const struct request *r, struct access *access)
@@ -118,24 +118,24 @@ publish(struct conn *c, const struct request *r, struct access *access)
     enum err err;
 
     if (s->draining) {
-        answer_problem(c, 503, "Service Unavailable", "Retry-After: 2\r\n", "shutting down");
+        respond_problem(c, 503, "Service Unavailable", "Retry-After: 2\r\n", "shutting down");
     } else if (!choose_format(r->content_type, &format)) {
-        answer_problem(c, 415, "Unsupported Media Type", "",
-                       "Content-Type must be application/json, application/x-ndjson or "
-                       "application/x-www-form-urlencoded");
+        respond_problem(c, 415, "Unsupported Media Type", "",
+                        "Content-Type must be application/json, application/x-ndjson or "
+                        "application/x-www-form-urlencoded");
     } else if (r->content_length.n > 0 && !text_to_int64(r->content_length, &length)) {
-        answer_problem(c, 400, "Bad Request", "", "Content-Length is not a number");
+        respond_problem(c, 400, "Bad Request", "", "Content-Length is not a number");
     } else if (length > s->settings->body_max) {
-        answer_too_large(c);
+        respond_too_large(c);
     } else if (over_rate(c)) {
-        answer_problem(c, 429, "Too Many Requests", "Retry-After: 1\r\n",
-                       "this address publishes too often; nothing was written");
+        respond_problem(c, 429, "Too Many Requests", "Retry-After: 1\r\n",
+                        "this address publishes too often; nothing was written");
     } else {
         c->upload = writer_job_create((size_t)s->settings->body_max);
         c->use = &publish_use;
         err = c->upload ? take_request(c->upload, r, &eb) : ERR_NOMEM;
         if (err == ERR_INVALID) {
-            answer_problem(c, 400, "Bad Request", "", eb.text);
+            respond_problem(c, 400, "Bad Request", "", eb.text);
         } else if (err != ERR_OK) {
             conn_drop(c, REASON_NO_MEMORY);
         } else {
@@ -152,8 +152,8 @@ publish(struct conn *c, const struct request *r, struct access *access)
 static void
 answer_no_room(struct conn *c)
 {
-    answer_problem(c, 503, "Service Unavailable", "Retry-After: 1\r\n",
-                   "too many requests wait for being written");
+    respond_problem(c, 503, "Service Unavailable", "Retry-After: 1\r\n",
+                    "too many requests wait for being written");
 }
 
 /* False when it has been answered. */
@@ -166,7 +166,7 @@ body_may_grow(struct conn *c)
     s->upload_memory += job->body.capacity - job->memory;
     job->memory = job->body.capacity;
     if (buf_failed(&job->body))
-        answer_too_large(c);
+        respond_too_large(c);
     else if (s->upload_memory > (uint64_t)s->settings->publish_bytes)
         answer_no_room(c);
     else
@@ -193,8 +193,8 @@ publish_body_read(struct conn *c)
     if (!body_may_grow(c))
         return;
     if (c->upload->announced >= 0 && (uint64_t)c->upload->announced != c->upload->body.length) {
-        answer_problem(c, 400, "Bad Request", "",
-                       "the body is not as long as Content-Length says; nothing was written");
+        respond_problem(c, 400, "Bad Request", "",
+                        "the body is not as long as Content-Length says; nothing was written");
         return;
     }
     if (!writer_submit(s->writer, c->upload)) {
@@ -228,13 +228,13 @@ accepted(struct conn *c, const struct writer_job *job)
     buf_format(&b, "Content-Length: %zu\r\n\r\n", json.length);
     buf_text(&b, buf_view(&json));
     b.failed = b.failed || buf_failed(&json);
-    answer_whole(c, &b);
+    respond_whole(c, &b);
     buf_finish(&b);
     buf_finish(&json);
 }
 
 static void
-respond(struct conn *c, const struct writer_job *job)
+send_outcome(struct conn *c, const struct writer_job *job)
 {
     switch (job->err) {
     case ERR_OK:
@@ -242,33 +242,34 @@ respond(struct conn *c, const struct writer_job *job)
         break;
     case ERR_INVALID:
         if (job->too_large)
-            answer_problem(c, 413, "Content Too Large", "", job->why.text);
+            respond_problem(c, 413, "Content Too Large", "", job->why.text);
         else
-            answer_problem(c, 400, "Bad Request", "", job->why.text);
+            respond_problem(c, 400, "Bad Request", "", job->why.text);
         break;
     case ERR_DENIED:
-        answer_problem(c, 403, "Forbidden", "", job->why.text);
+        respond_problem(c, 403, "Forbidden", "", job->why.text);
         break;
     case ERR_EXISTS:
-        answer_problem(c, 409, "Conflict", "", job->why.text);
+        respond_problem(c, 409, "Conflict", "", job->why.text);
         break;
     case ERR_BUSY:
     case ERR_NOMEM:
-        answer_problem(c, 503, "Service Unavailable", "Retry-After: 1\r\n",
-                       "the database is busy; nothing was written");
+        respond_problem(c, 503, "Service Unavailable", "Retry-After: 1\r\n",
+                        "the database is busy; nothing was written");
         break;
     case ERR_MISSING: /* another one may be on its way */
-        answer_problem(c, 503, "Service Unavailable", "Retry-After: 1\r\n",
-                       "the database is not in its place; nothing was written");
+        respond_problem(c, 503, "Service Unavailable", "Retry-After: 1\r\n",
+                        "the database is not in its place; nothing was written");
         break;
     case ERR_FULL:
-        answer_problem(c, 507, "Insufficient Storage", "", "the disk is full; nothing was written");
+        respond_problem(c, 507, "Insufficient Storage", "",
+                        "the disk is full; nothing was written");
         break;
     case ERR_FOREIGN:
     case ERR_IO:
     case ERR_CORRUPT:
-        answer_problem(c, 500, "Internal Server Error", "",
-                       "the database cannot be written; nothing was written");
+        respond_problem(c, 500, "Internal Server Error", "",
+                        "the database cannot be written; nothing was written");
         break;
     }
 }
@@ -283,7 +284,7 @@ publish_written(struct server *s, struct writer_job *job)
         s->counters.events_published += job->n;
     if (c) {
         c->upload = NULL;
-        respond(c, job);
+        send_outcome(c, job);
     }
-    forget(s, job);
+    forget_upload(s, job);
 }

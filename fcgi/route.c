@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "http/access.h"
-#include "fcgi/answer.h"
+#include "fcgi/respond.h"
 #include "fcgi/conn.h"
 #include "http/cors.h"
 #include "fcgi/history.h"
@@ -27,7 +27,7 @@ options(struct conn *c, const struct request *r)
     buf_format(&b, "Status: 204 No Content\r\n%s", allow_line(c));
     cors_preflight(c->server->settings->cors_origin, r, &b);
     buf_string(&b, "\r\n");
-    answer_whole(c, &b);
+    respond_whole(c, &b);
     buf_finish(&b);
 }
 
@@ -71,8 +71,8 @@ serve(struct conn *c, const struct request *r, struct access *a)
 
     granted.topics = text_of(a->read);
     if (a->status)
-        answer_problem(c, a->status, a->status == 401 ? "Unauthorized" : "Forbidden", a->challenge,
-                       a->why.text);
+        respond_problem(c, a->status, a->status == 401 ? "Unauthorized" : "Forbidden", a->challenge,
+                        a->why.text);
     else if (text_equal(r->method, TEXT_LIT("POST")))
         publish(c, &granted, a);
     else if (history(c, &granted))
@@ -111,8 +111,8 @@ route(struct conn *c, const struct request *r)
     } else if (!text_equal(r->method, TEXT_LIT("GET")) &&
                !text_equal(r->method, TEXT_LIT("HEAD")) &&
                !(text_equal(r->method, TEXT_LIT("POST")) && c->server->writer)) {
-        answer_problem(c, 405, "Method Not Allowed", allow_line(c),
-                       "events are read with GET; HEAD and OPTIONS are understood too");
+        respond_problem(c, 405, "Method Not Allowed", allow_line(c),
+                        "events are read with GET; HEAD and OPTIONS are understood too");
     } else if (decide(c, r, &a) != ERR_OK) {
         conn_drop(c, REASON_NO_MEMORY);
     } else {

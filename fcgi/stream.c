@@ -7,7 +7,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "fcgi/answer.h"
+#include "fcgi/respond.h"
 #include "fcgi/conn.h"
 #include "fcgi/state.h"
 #include "stream/sse.h"
@@ -36,14 +36,14 @@ come_back_later(struct conn *c)
     buf_init(&b, 1024);
     buf_string(&b, head_lines);
     sse_retry(&b, between(set->busy_retry_ms, 2 * set->busy_retry_ms));
-    answer_whole(c, &b);
+    respond_whole(c, &b);
     buf_finish(&b);
 }
 
 /* ---- where it begins ---- */
 
 static void
-join(struct conn *c, int64_t cursor)
+join_feed(struct conn *c, int64_t cursor)
 {
     c->sub.at.cursor = cursor;
     c->joined = true;
@@ -93,17 +93,17 @@ begin_at(struct conn *c, struct query *q)
     switch (q->start) {
     case START_BEFORE: /* pages only */
     case START_NOW:
-        join(c, w->head_id);
+        join_feed(c, w->head_id);
         break;
     case START_AFTER:
         if (q->id <= w->head_id)
-            join(c, q->id);
+            join_feed(c, q->id);
         else /* this process may lag behind the one that gave the id: ask the table */
             locate(c, q, JOB_MARKS);
         break;
     case START_LAST:
         if (feed_last(c->sub.feed, q->count, &position))
-            join(c, position);
+            join_feed(c, position);
         else
             locate(c, q, JOB_LAST);
         break;
@@ -154,7 +154,7 @@ go_on(struct conn *c, const struct locate *l)
     if (c->state != CONN_STREAM) /* sending the reset has failed */
         return;
     c->job = NULL;
-    join(c, position);
+    join_feed(c, position);
 }
 
 void
@@ -217,7 +217,7 @@ flush_record(struct conn *c, size_t bytes_max)
 }
 
 static void
-flush(struct conn *c)
+flush_stream(struct conn *c)
 {
     const struct settings *set = c->server->settings;
     uint64_t begin = c->out.bytes;
@@ -260,7 +260,7 @@ reason_word(enum conn_reason reason)
 
 /* It leaves its feed, and gets its line in the log. */
 static void
-leave(struct conn *c, enum conn_reason reason)
+end_stream(struct conn *c, enum conn_reason reason)
 {
     const struct subscriber_position *at = &c->sub.at;
     struct server *s = c->server;
@@ -287,10 +287,10 @@ leave(struct conn *c, enum conn_reason reason)
 
 /* ---- requests ---- */
 
-static const struct conn_use stream_use = {.flush = flush, .leave = leave};
+static const struct conn_use stream_use = {.flush = flush_stream, .leave = end_stream};
 
 static void
-begin(struct conn *c, struct query *q)
+begin_stream(struct conn *c, struct query *q)
 {
     struct server *s = c->server;
     const struct settings *set = s->settings;
@@ -330,12 +330,12 @@ stream(struct conn *c, const struct request *r)
     struct server *s = c->server;
     struct query q;
 
-    if (!answer_query(c, r, QUERY_STREAM, &q))
+    if (!respond_query(c, r, QUERY_STREAM, &q))
         return;
-    if (s->draining || s->n_streams >= (uint64_t)s->settings->streams_max || !answer_admit(c))
+    if (s->draining || s->n_streams >= (uint64_t)s->settings->streams_max || !respond_admit(c))
         come_back_later(c);
     else
-        begin(c, &q);
+        begin_stream(c, &q);
     query_finish(&q);
 }
 
@@ -346,6 +346,6 @@ stream_head(struct conn *c)
 
     buf_init(&b, 1024);
     buf_string(&b, head_lines);
-    answer_whole(c, &b);
+    respond_whole(c, &b);
     buf_finish(&b);
 }

@@ -79,7 +79,7 @@ function check(schema, value, at = 'body') {
 
 describe('doc/openapi.json and the sources', () => {
     const matches = (file, pattern) => [...text(file).matchAll(pattern)].map((match) => match.slice(1));
-    const problems = (file) => matches(file, /answer_problem\(\s*c, (\d{3}),/g).map(([status]) => Number(status));
+    const problems = (file) => matches(file, /respond_problem\(\s*c, (\d{3}),/g).map(([status]) => Number(status));
     const denied = matches('http/access.c', /(?:deny\(a, |a->status = )(\d{3})/g).map(([status]) => Number(status));
     const whole = (file) => matches(file, /"(?:Status: )?(\d{3}) [A-Z]\w+/g).map(([status]) => Number(status));
     const statuses = (...ones) => sorted(ones.flatMap((one) => Object.keys(one.responses).map(Number)));
@@ -110,7 +110,7 @@ describe('doc/openapi.json and the sources', () => {
     it('headers: those that the responder asks the web server for', () => {
         // OpenAPI has places of their own for these: media types, security, servers.
         const elsewhere = ['accept', 'authorization', 'cookie', 'host'];
-        const read = matches('fcgi/request.h', /ROW\(\w+, "HTTP_(\w+)"\)/g)
+        const read = matches('http/request.h', /ROW\(\w+, "HTTP_(\w+)"\)/g)
             .map(([name]) => name.toLowerCase().replaceAll('_', '-'));
         const named = operations.flatMap((one) => one.parameters).filter((one) => one.in === 'header')
             .map((one) => one.name.toLowerCase());
@@ -122,7 +122,7 @@ describe('doc/openapi.json and the sources', () => {
             .map((name) => `fcgi/${name}`);
         const sent = sources.flatMap((file) => [...problems(file), ...whole(file)]);
         assert.deepEqual(statuses(...operations), sorted([...sent, ...denied]));
-        const tooLarge = /answer_too_large\(c\)/.test(text('fcgi/publish.c')) ? [413] : [];
+        const tooLarge = /respond_too_large\(c\)/.test(text('fcgi/publish.c')) ? [413] : [];
         assert.deepEqual(statuses(operation('publish')),
             sorted([...problems('fcgi/publish.c'), ...whole('fcgi/publish.c'), ...denied, ...tooLarge, 405]));
     });

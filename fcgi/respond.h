@@ -1,7 +1,8 @@
-/* answer: what all kinds of requests share: responses that are whole, and whether they are welcome.
+/* respond: what all kinds of requests share: responses that are whole, and whether they are
+ * welcome.
  */
-#ifndef FCGI_ANSWER_H
-#define FCGI_ANSWER_H
+#ifndef FCGI_RESPOND_H
+#define FCGI_RESPOND_H
 
 #include <stdbool.h>
 
@@ -13,17 +14,17 @@ struct request;
 
 /* A problem body (RFC 9457). headers: whole lines, each with CRLF. title is a literal, detail any
  * text. */
-void answer_problem(struct conn *c, int status, const char *title, const char *headers,
-                    const char *detail);
-void answer_too_large(struct conn *c);
+void respond_problem(struct conn *c, int status, const char *title, const char *headers,
+                     const char *detail);
+void respond_too_large(struct conn *c);
 /* A response that is complete, head and body. A buffer that has failed closes the connection. */
-void answer_whole(struct conn *c, const struct buf *b);
+void respond_whole(struct conn *c, const struct buf *b);
 
 /* What the query string and Last-Event-ID ask for, within what this request may read; the caller
  * finishes *q. False: it was refused, and that has been answered. */
-bool answer_query(struct conn *c, const struct request *r, enum query_kind kind, struct query *q);
+bool respond_query(struct conn *c, const struct request *r, enum query_kind kind, struct query *q);
 
 /* Whether this address may have one stream more; if so, the connection counts. */
-bool answer_admit(struct conn *c);
+bool respond_admit(struct conn *c);
 
 #endif

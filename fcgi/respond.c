@@ -1,4 +1,4 @@
-#include "fcgi/answer.h"
+#include "fcgi/respond.h"
 
 #include <stdio.h>
 
@@ -9,7 +9,7 @@
 #include "stream/event_json.h"
 
 void
-answer_whole(struct conn *c, const struct buf *b)
+respond_whole(struct conn *c, const struct buf *b)
 {
     if (buf_failed(b)) {
         conn_drop(c, REASON_NO_MEMORY);
@@ -20,8 +20,8 @@ answer_whole(struct conn *c, const struct buf *b)
 }
 
 void
-answer_problem(struct conn *c, int status, const char *title, const char *headers,
-               const char *detail)
+respond_problem(struct conn *c, int status, const char *title, const char *headers,
+                const char *detail)
 {
     struct buf json, b;
 
@@ -38,23 +38,23 @@ answer_problem(struct conn *c, int status, const char *title, const char *header
                status, title, headers, json.length);
     buf_text(&b, buf_view(&json));
     b.failed = b.failed || buf_failed(&json);
-    answer_whole(c, &b);
+    respond_whole(c, &b);
     buf_finish(&b);
     buf_finish(&json);
 }
 
 void
-answer_too_large(struct conn *c)
+respond_too_large(struct conn *c)
 {
     char detail[80];
 
     snprintf(detail, sizeof detail, "the body is longer than %lld bytes",
              (long long)c->server->settings->body_max);
-    answer_problem(c, 413, "Content Too Large", "", detail);
+    respond_problem(c, 413, "Content Too Large", "", detail);
 }
 
 bool
-answer_admit(struct conn *c)
+respond_admit(struct conn *c)
 {
     struct server *s = c->server;
     int64_t max = s->settings->streams_per_address;
@@ -67,7 +67,7 @@ answer_admit(struct conn *c)
 }
 
 bool
-answer_query(struct conn *c, const struct request *r, enum query_kind kind, struct query *q)
+respond_query(struct conn *c, const struct request *r, enum query_kind kind, struct query *q)
 {
     struct server *s = c->server;
     struct query_limits limits = {(size_t)s->settings->topics_max, s->epoch, r->topics,
@@ -76,9 +76,9 @@ answer_query(struct conn *c, const struct request *r, enum query_kind kind, stru
     enum err err = query_parse(r->query, r->last_event_id, &limits, q, &eb);
 
     if (err == ERR_INVALID)
-        answer_problem(c, 400, "Bad Request", "", eb.text);
+        respond_problem(c, 400, "Bad Request", "", eb.text);
     else if (err == ERR_DENIED)
-        answer_problem(c, 403, "Forbidden", "", eb.text);
+        respond_problem(c, 403, "Forbidden", "", eb.text);
     else if (err != ERR_OK)
         conn_drop(c, REASON_NO_MEMORY);
     return err == ERR_OK;
