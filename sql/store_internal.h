@@ -38,6 +38,13 @@ bool store_is_empty_file(const char *path);
 /* The first step of opening: s has its path and a bare connection. flags: SQLITE_OPEN_…. */
 enum err store_connect(struct store *s, const char *path, int flags, struct errbuf *eb);
 
+/* Having read something, the connection has the WAL open, and keeps it as long as it is there:
+ * whoever wants to remove it must be the last. So it is noted once. */
+void store_note_wal(struct store *s);
+/* Before closing. The last one to close writes the WAL into the database, and removes what has the
+ * WAL's name. What others have written into a WAL that came after ours must not go that way. */
+void store_spare_other_wal(struct store *s);
+
 /* Maps the connection's last error to enum err, and writes "PATH: DOING: what SQLite said". */
 enum err store_fail(struct store *s, const char *doing, struct errbuf *eb);
 

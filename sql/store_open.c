@@ -1,0 +1,286 @@
+/* Opening and making a database: what file it is, what a connection is set to, its statements. */
+#include "sql/store_internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/mem.h"
+#include "sql/store_filter.h"
+
+const char store_schema[] =
+#include "sql/schema.inc"
+    ;
+
+/* How long a writer waits for another one, unless store_set_busy_timeout() says otherwise. */
+enum { BUSY_TIMEOUT_MS = 5000 };
+
+enum { FOR_READ = 1, FOR_WRITE = 2, FOR_FULL = 4, FOR_NORMAL = 8 };
+
+static const struct opening {
+    unsigned modes;
+    const char *sql;
+} openings[] = {
+#define OPENING(modes, sql) {modes, sql},
+#include "sql/statements.def"
+};
+
+enum question {
+#define QUESTION(name, sql) ASK_##name,
+#include "sql/statements.def"
+};
+
+static const char *const questions[] = {
+#define QUESTION(name, sql) sql,
+#include "sql/statements.def"
+};
+
+static const char *const sql_texts[] = {
+#define STATEMENT(name, sql, plan) sql,
+#include "sql/statements.def"
+};
+
+static enum err
+ask(struct store *s, enum question question, int64_t *answer, struct errbuf *eb)
+{
+    sqlite3_stmt *st = NULL;
+    enum err err = ERR_OK;
+
+    if (sqlite3_prepare_v2(s->db, questions[question], -1, &st, NULL) == SQLITE_OK &&
+        sqlite3_step(st) == SQLITE_ROW)
+        *answer = sqlite3_column_int64(st, 0);
+    else if (sqlite3_errcode(s->db) == SQLITE_NOTADB)
+        err = err_set(eb, ERR_FOREIGN, "%s: not an SQLite database", s->path);
+    else
+        err = store_fail(s, "opening", eb);
+    sqlite3_finalize(st);
+    return err;
+}
+
+/* ERR_OK: a database of ours, of this version. ERR_MISSING: nothing is in it yet. */
+static enum err
+identify(struct store *s, struct errbuf *eb)
+{
+    int64_t application = 0, version = 0, tables = 0;
+    enum err err = ask(s, ASK_APPLICATION_ID, &application, eb);
+
+    if (err == ERR_OK)
+        err = ask(s, ASK_VERSION, &version, eb);
+    if (err == ERR_OK)
+        err = ask(s, ASK_TABLES, &tables, eb);
+    if (err != ERR_OK)
+        return err;
+    if (tables == 0)
+        return err_set(eb, ERR_MISSING, "%s: empty; make it with: freshet init --db %s", s->path,
+                       s->path);
+    if (application != STORE_APPLICATION_ID)
+        return err_set(eb, ERR_FOREIGN, "%s: a database of another program", s->path);
+    if (version != STORE_VERSION)
+        return err_set(eb, ERR_FOREIGN,
+                       "%s: made by %s version of freshet (format %lld; this one reads %d)",
+                       s->path, version > STORE_VERSION ? "a newer" : "an unknown",
+                       (long long)version, STORE_VERSION);
+    return ERR_OK;
+}
+
+static pthread_once_t configured = PTHREAD_ONCE_INIT;
+
+/* Counting allocations costs a lock, which all connections of the process would share. When
+ * somebody has started SQLite already it stays as it is, and that does not matter. */
+static void
+configure(void)
+{
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
+enum err
+store_connect(struct store *s, const char *path, int flags, struct errbuf *eb)
+{
+    struct stat st;
+
+    s->path = mem_copy(text_of(path));
+    if (!s->path)
+        return err_set(eb, ERR_NOMEM, "%s: out of memory", path);
+    pthread_once(&configured, configure);
+    /* One thread at a time, so SQLite's own locks are not needed. */
+    if (sqlite3_open_v2(path, &s->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
+        return store_fail(s, "opening", eb);
+    if (stat(path, &st) == 0) { /* see store_place() */
+        s->device = st.st_dev;
+        s->inode = st.st_ino;
+    }
+    sqlite3_extended_result_codes(s->db, 1);
+    sqlite3_busy_timeout(s->db, BUSY_TIMEOUT_MS);
+    return ERR_OK;
+}
+
+static enum err
+set_up(struct store *s, unsigned modes, struct errbuf *eb)
+{
+    for (size_t i = 0; i < sizeof openings / sizeof *openings; i++)
+        if (openings[i].modes & modes &&
+            sqlite3_exec(s->db, openings[i].sql, NULL, NULL, NULL) != SQLITE_OK)
+            return store_fail(s, openings[i].sql, eb);
+    return ERR_OK;
+}
+
+static enum err
+prepare(struct store *s, struct errbuf *eb)
+{
+    if (store_add_filter(s->db) != SQLITE_OK)
+        return store_fail(s, "opening", eb);
+    for (size_t i = 0; i < N_STATEMENTS; i++)
+        if (sqlite3_prepare_v3(s->db, sql_texts[i], -1, SQLITE_PREPARE_PERSISTENT,
+                               &s->statements[i], NULL) != SQLITE_OK)
+            return store_fail(s, "opening", eb);
+    return ERR_OK;
+}
+
+static enum err
+read_epoch(struct store *s, struct errbuf *eb)
+{
+    sqlite3_stmt *st = s->statements[SQL_EPOCH];
+    int code = sqlite3_step(st);
+    enum err err = ERR_OK;
+
+    if (code == SQLITE_ROW && sqlite3_column_bytes(st, 0) == STORE_EPOCH_LENGTH)
+        memcpy(s->epoch, sqlite3_column_text(st, 0), STORE_EPOCH_LENGTH);
+    else if (code == SQLITE_ROW || code == SQLITE_DONE)
+        err = err_set(eb, ERR_CORRUPT, "%s: table feed does not hold its one row", s->path);
+    else
+        err = store_fail(s, "opening", eb);
+    store_reset(s, SQL_EPOCH);
+    return err;
+}
+
+enum err
+store_check_file(const char *path, struct errbuf *eb)
+{
+    struct stat st;
+
+    if (stat(path, &st) != 0 && errno == ENOENT)
+        return err_set(eb, ERR_MISSING, "%s: no such file; make it with: freshet init --db %s",
+                       path, path);
+    if (stat(path, &st) != 0)
+        return err_set(eb, ERR_IO, "%s: %s", path, strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return err_set(eb, ERR_FOREIGN, "%s: not a regular file", path);
+    return ERR_OK;
+}
+
+bool
+store_is_empty_file(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && st.st_size == 0;
+}
+
+/* A reader cannot change the journal mode; without WAL it would be in the writers' way. */
+static enum err
+check_wal(struct store *s, struct errbuf *eb)
+{
+    int64_t is_wal = 0;
+    enum err err = ask(s, ASK_IS_WAL, &is_wal, eb);
+
+    if (err == ERR_OK && !is_wal)
+        err = err_set(eb, ERR_FOREIGN, "%s: not in WAL mode; run: freshet init --db %s", s->path,
+                      s->path);
+    return err;
+}
+
+enum err
+store_open(struct store **store, const char *path, enum store_mode mode, enum store_sync sync,
+           struct errbuf *eb)
+{
+    unsigned modes = (mode == STORE_READ ? FOR_READ : FOR_WRITE) |
+                     (sync == STORE_SYNC_FULL ? FOR_FULL : FOR_NORMAL);
+    struct store *s;
+    enum err err = store_check_file(path, eb);
+
+    if (err == ERR_OK && store_is_empty_file(path))
+        err = err_set(eb, ERR_MISSING, "%s: empty; make it with: freshet init --db %s", path, path);
+    *store = NULL;
+    if (err != ERR_OK)
+        return err;
+    s = mem_zalloc(sizeof *s);
+    if (!s)
+        return err_set(eb, ERR_NOMEM, "%s: out of memory", path);
+    err = store_connect(s, path, mode == STORE_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE,
+                        eb);
+    if (err == ERR_OK)
+        err = identify(s, eb);
+    if (err == ERR_OK)
+        err = set_up(s, modes, eb);
+    if (err == ERR_OK)
+        err = check_wal(s, eb);
+    if (err == ERR_OK)
+        err = prepare(s, eb);
+    if (err == ERR_OK)
+        err = read_epoch(s, eb);
+    if (err != ERR_OK) {
+        store_close(s);
+        return err;
+    }
+    store_note_wal(s);
+    *store = s;
+    return ERR_OK;
+}
+
+void
+store_close(struct store *s)
+{
+    int code;
+
+    if (!s)
+        return;
+    store_spare_other_wal(s);
+    for (size_t i = 0; i < N_STATEMENTS; i++)
+        sqlite3_finalize(s->statements[i]);
+    code = sqlite3_close(s->db);
+    assert(code == SQLITE_OK); /* else a statement was left behind */
+    where_subject_finish(&s->subject);
+    mem_free(s->path);
+    mem_free(s);
+}
+
+/* Runs the schema. When somebody else was faster it is refused, and theirs is looked at. */
+static enum err
+make(struct store *s, bool *existed, struct errbuf *eb)
+{
+    enum err err = set_up(s, FOR_FULL, eb);
+
+    if (err != ERR_OK || sqlite3_exec(s->db, store_schema, NULL, NULL, NULL) == SQLITE_OK)
+        return err;
+    err = store_fail(s, "making it", eb);
+    sqlite3_exec(s->db, sql_texts[SQL_ROLLBACK], NULL, NULL, NULL);
+    if (err == ERR_INVALID) {
+        err = identify(s, eb);
+        *existed = err == ERR_OK;
+    }
+    return err;
+}
+
+enum err
+store_create(const char *path, bool *existed, struct errbuf *eb)
+{
+    struct store *s = mem_zalloc(sizeof *s);
+    enum err err;
+
+    *existed = false;
+    if (!s)
+        return err_set(eb, ERR_NOMEM, "%s: out of memory", path);
+    err = store_connect(s, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, eb);
+    if (err == ERR_OK)
+        err = identify(s, eb);
+    if (err == ERR_OK)
+        *existed = true;
+    else if (err == ERR_MISSING)
+        err = make(s, existed, eb);
+    if (err == ERR_OK) /* also for one that was cut short before it came to WAL mode */
+        err = set_up(s, FOR_WRITE, eb);
+    store_close(s);
+    return err;
+}
