@@ -138,13 +138,12 @@ start(struct service *v)
                          &v->n_sockets, &eb);
     if (err != ERR_OK)
         return fail(err, &eb, err == ERR_INVALID ? EXIT_USAGE : 0);
-    if (v->n_sockets == 0)
-        return serve(v);
-    log_line(LOG_INFO, "freshet-fcgi %s serves %s on %s", PACKAGE_VERSION, set->db,
-             set->listen ? set->listen : "an inherited socket");
+    if (v->n_sockets > 0)
+        log_line(LOG_INFO, "freshet-fcgi %s serves %s on %s", PACKAGE_VERSION, set->db,
+                 set->listen ? set->listen : "an inherited socket");
     if (set->sandbox == SANDBOX_ON && sandbox_prepare(&eb) != ERR_OK)
         log_line(LOG_WARN, "%s", eb.text);
-    if (set->workers == 1)
+    if (set->workers == 1 || v->n_sockets == 0)
         status = serve(v);
     else if (workers_run((int)set->workers, serve, v, &status, &eb) != ERR_OK)
         status = fail(ERR_NOMEM, &eb, 0);

@@ -3,15 +3,12 @@
 #include "fcgi/sandbox.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 
-enum err
-sandbox_prepare(struct errbuf *eb)
+static enum err
+gain_no_privileges(struct errbuf *eb)
 {
-    /* What goes through io_uring passes no filter; libuv 1.45 and later would use it. */
-    setenv("UV_USE_IO_URING", "0", 1);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return err_set(eb, ERR_IO, "PR_SET_NO_NEW_PRIVS: %s", strerror(errno));
     return ERR_OK;
@@ -52,10 +49,11 @@ static const char *const allowed[] = {
     "gettimeofday time getpid gettid getrandom uname sysinfo getrusage exit exit_group",
 };
 
-/* Nothing here asks for these, ever: whoever does is an intruder. */
+/* Nothing here asks for these, ever: only an intruder does. io_uring_setup is on no list: libuv
+ * asks for it with each loop, and goes without. */
 static const char *const deadly[] = {
     "execve execveat fork vfork ptrace process_vm_readv process_vm_writev process_madvise",
-    "pidfd_getfd kcmp bpf userfaultfd perf_event_open io_uring_setup init_module finit_module",
+    "pidfd_getfd kcmp bpf userfaultfd perf_event_open init_module finit_module",
     "delete_module kexec_load kexec_file_load mount umount2 move_mount open_tree fsopen",
     "pivot_root chroot setns unshare swapon swapoff reboot keyctl add_key request_key setuid",
     "setgid setreuid setregid setresuid setresgid setfsuid setfsgid setgroups capset",
@@ -143,31 +141,67 @@ fill(struct rules *r)
     add_conditions(r);
 }
 
-enum err
-sandbox_enter(struct errbuf *eb)
+/* One filter, filled and loaded; it adds to those that are loaded already. */
+static enum err
+load(uint32_t otherwise, void (*rules)(struct rules *), struct errbuf *eb)
 {
-    static bool entered;
-    struct rules r = {NULL, 0};
+    struct rules r = {seccomp_init(otherwise), 0};
 
-    if (entered)
-        return ERR_OK;
-    /* What is on no list fails as on an older kernel: a library that tries something new falls back
-     * to what it knows. */
-    r.filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
     if (!r.filter)
         return err_set(eb, ERR_NOMEM, "no memory for the system call filter");
-    fill(&r);
+    rules(&r);
     if (!r.failed)
         r.failed = seccomp_load(r.filter);
     seccomp_release(r.filter);
     if (r.failed)
         return err_set(eb, ERR_IO, "the system call filter cannot be loaded: %s",
                        strerror(-r.failed));
-    entered = true;
     return ERR_OK;
 }
 
+static void
+fill_first(struct rules *r)
+{
+    set(r, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ALLOW); /* the second filter's business */
+    add_call(r, SCMP_ACT_ERRNO(ENOSYS), "io_uring_setup", 0, NULL);
+}
+
+static bool prepared, entered;
+
+enum err
+sandbox_prepare(struct errbuf *eb)
+{
+    enum err err = gain_no_privileges(eb);
+
+    if (err == ERR_OK)
+        err = load(SCMP_ACT_ALLOW, fill_first, eb);
+    prepared = err == ERR_OK;
+    return err;
+}
+
+enum err
+sandbox_enter(struct errbuf *eb)
+{
+    enum err err = ERR_OK;
+
+    if (!prepared)
+        return err_set(eb, ERR_IO, "it could not be prepared");
+    /* What is on no list fails as on an older kernel: a library that tries something new falls back
+     * to what it knows. */
+    if (!entered)
+        err = load(SCMP_ACT_ERRNO(ENOSYS), fill, eb);
+    if (err == ERR_OK)
+        entered = true;
+    return err;
+}
+
 #else
+
+enum err
+sandbox_prepare(struct errbuf *eb)
+{
+    return gain_no_privileges(eb);
+}
 
 enum err
 sandbox_enter(struct errbuf *eb)

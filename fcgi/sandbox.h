@@ -35,12 +35,15 @@ enum sandbox_mode { SANDBOX_ON, SANDBOX_OFF };
 #endif
 
 /* Before the event loop is made and children are started. From here on nobody of this process and
- * its children gains privileges, through a set-user-id program for example. ERR_IO. */
+ * its children gains privileges, through a set-user-id program for example, and io_uring_setup(2)
+ * fails with ENOSYS: what goes through a ring passes no filter, and libuv 1.50, which makes one
+ * with each loop whatever UV_USE_IO_URING says, aborts when the ring is taken away from it later.
+ * ERR_IO, ERR_NOMEM. */
 enum err sandbox_prepare(struct errbuf *eb);
 
 /* After sandbox_prepare(), when everything is open. ERR_MISSING: this build cannot, eb says why.
- * ERR_IO: the kernel refuses. ERR_NOMEM. The second time it does nothing. Any way the process goes
- * on as it was. */
+ * ERR_IO: the kernel refuses, or sandbox_prepare() failed. ERR_NOMEM. The second time it does
+ * nothing. Any way the process goes on as it was. */
 enum err sandbox_enter(struct errbuf *eb);
 
 #endif
