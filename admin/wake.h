@@ -8,12 +8,13 @@
 #define ADMIN_WAKE_H
 
 #include "base/err.h"
+#include "base/watch.h"
 
 enum wake_reason { WAKE_TIME, WAKE_CHANGE, WAKE_STOP };
 
 struct wake {
     /* private */
-    int fd;
+    struct watch watch;
     char *wal; /* the name of the file in its directory */
 };
 

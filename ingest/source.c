@@ -3,14 +3,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/watch.h"
 #include "ingest/rotation.h"
-#include "ingest/watch.h"
+
+/* How often it looks without being woken. */
+enum { LOOK_MS = 250 };
 
 struct source {
     const char *path; /* NULL = standard input */
@@ -24,6 +29,7 @@ struct source {
     int64_t synced;       /* so many bytes of the present file survive a power cut */
     struct position mark; /* the last one taken in the present file, to see it replaced */
     struct watch watch;
+    int watched; /* the present file's number there */
     struct errbuf notice, shown;
     bool warning;
 };
@@ -56,8 +62,10 @@ adopt(struct source *s, int fd, int64_t offset, int64_t line)
     s->synced = 0;
     s->mark.in_file = false;
     s->named = has_the_name(s);
-    if (s->follow)
-        watch_file(&s->watch, fd);
+    if (s->follow) {
+        watch_drop(&s->watch, s->watched);
+        s->watched = watch_file(&s->watch, fd);
+    }
 }
 
 /* O_NONBLOCK so that a FIFO without a writer can be waited for like anything else. */
@@ -202,6 +210,19 @@ resume(struct source *s, const struct position *from, struct errbuf *eb)
     return ERR_OK;
 }
 
+/* Watches the directory that the file is in. */
+static void
+watch_names(struct source *s)
+{
+    const char *slash = strrchr(s->path, '/');
+    char directory[PATH_MAX];
+
+    snprintf(directory, sizeof directory, "%.*s", slash ? (int)(slash - s->path) + 1 : 1,
+             slash ? s->path : ".");
+    watch_open(&s->watch);
+    watch_directory(&s->watch, directory, WATCH_NAMES);
+}
+
 enum err
 source_open(struct source **source, const char *path, bool follow, const struct position *from,
             struct errbuf *eb)
@@ -218,9 +239,10 @@ source_open(struct source **source, const char *path, bool follow, const struct 
                          .fd = -1,
                          .next_fd = -1,
                          .line = 1,
-                         .watch = {-1, -1}};
+                         .watched = -1,
+                         .watch = {-1}};
     if (follow)
-        watch_open(&s->watch, path);
+        watch_names(s);
     err = open_input(s, eb);
     if (err == ERR_OK && from && from->in_file && s->in_file)
         err = resume(s, from, eb);
@@ -360,7 +382,7 @@ source_read(struct source *s, char *to, size_t n, size_t *got, enum source_state
     enum err err;
 
     *got = 0;
-    watch_clear(&s->watch);
+    watch_clear(&s->watch, NULL);
     do
         err = read_once(s, to, n, got, state, eb);
     while (err == ERR_OK && *state == SOURCE_IDLE && s->in_file && !s->waited);
@@ -383,7 +405,7 @@ source_fd(const struct source *s)
 int
 source_wait_ms(const struct source *s)
 {
-    return s->in_file ? WATCH_POLL_MS : -1;
+    return s->in_file ? LOOK_MS : -1;
 }
 
 bool

@@ -3,6 +3,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,6 +15,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/option.h"
+#include "base/watch.h"
 
 static void
 a_buffer_that_reached_its_bound_stays_failed(void **state)
@@ -361,6 +365,57 @@ what_cannot_be_read_is_no_empty_file(void **state)
     assert_non_null(strstr(eb.text, "/"));
 }
 
+/* ---- watch ---- */
+
+static bool
+is_woken(const struct watch *w)
+{
+    struct pollfd p = {.fd = watch_fd(w), .events = POLLIN};
+
+    return poll(&p, 1, 0) == 1; /* inotify queues an event before the call that causes it returns */
+}
+
+static void
+a_watch_wakes_by_what_it_was_asked_for(void **state)
+{
+    const char *tmpdir = getenv("TMPDIR");
+    char dir[200], a[220], b[220];
+    struct watch w;
+    int fd, number;
+
+    (void)state;
+    snprintf(dir, sizeof dir, "%s/test_base.XXXXXX", tmpdir ? tmpdir : "/tmp");
+    assert_non_null(mkdtemp(dir));
+    snprintf(a, sizeof a, "%s/a", dir);
+    snprintf(b, sizeof b, "%s/b", dir);
+    fd = open(a, O_CREAT | O_WRONLY, 0600);
+    watch_open(&w);
+    number = watch_directory(&w, dir, WATCH_WRITES);
+    assert_int_equal(write(fd, "x", 1), 1);
+    assert_true(is_woken(&w));
+    assert_false(watch_clear(&w, "b"));
+    assert_int_equal(write(fd, "x", 1), 1);
+    assert_true(watch_clear(&w, "a"));
+    assert_false(is_woken(&w));
+    watch_drop(&w, number);
+    watch_clear(&w, NULL); /* that it is not watched any more */
+    watch_directory(&w, dir, WATCH_NAMES);
+    assert_int_equal(write(fd, "x", 1), 1);
+    assert_false(is_woken(&w));
+    assert_int_equal(rename(a, b), 0);
+    assert_true(is_woken(&w));
+    assert_true(watch_clear(&w, NULL));
+    watch_file(&w, fd); /* under its new name */
+    assert_int_equal(write(fd, "x", 1), 1);
+    assert_true(watch_clear(&w, NULL));
+    watch_close(&w);
+    assert_int_equal(watch_file(&w, fd), -1);
+    assert_false(watch_clear(&w, NULL));
+    close(fd);
+    unlink(b);
+    rmdir(dir);
+}
+
 int
 main(void)
 {
@@ -378,6 +433,7 @@ main(void)
         cmocka_unit_test(lists_collect_and_the_command_line_replaces_the_file),
         cmocka_unit_test(a_file_says_in_which_line_it_is_wrong),
         cmocka_unit_test(what_cannot_be_read_is_no_empty_file),
+        cmocka_unit_test(a_watch_wakes_by_what_it_was_asked_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
