@@ -39,7 +39,7 @@ static const struct option_set set = {
 static enum err
 judge_position(const char *text, struct errbuf *eb)
 {
-    struct position p;
+    struct file_position p;
     enum err err = position_read(&p, text, eb);
 
     if (err != ERR_OK)

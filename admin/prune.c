@@ -85,7 +85,7 @@ static enum err
 prune(const struct settings *settings, struct store *store, struct errbuf *eb)
 {
     int64_t through, total, deleted = 0;
-    struct store_marks marks;
+    struct marks marks;
     enum err err = find_end(settings, store, &through, eb);
 
     if (err == ERR_OK)

@@ -223,7 +223,7 @@ write_out(struct tail *t, struct errbuf *eb)
 
 /* What was deleted before it could be read cannot be shown, but it can be said. */
 static void
-tell_pruned(struct tail *t, const struct store_marks *marks)
+tell_pruned(struct tail *t, const struct marks *marks)
 {
     int64_t pruned = marks->pruned_through;
 
@@ -307,7 +307,7 @@ choose(struct tail *t, struct errbuf *eb)
 static enum err
 find_start(struct tail *t, struct errbuf *eb)
 {
-    struct store_marks marks;
+    struct marks marks;
     uint32_t found;
     bool done;
     enum err err = store_marks(t->store, &marks, eb);

@@ -162,9 +162,9 @@ end_asking(struct conn *c, enum conn_reason reason)
 static void
 append_links(struct buf *b, const struct history *h, const struct history_read *r)
 {
-    const char *name = r->what == HISTORY_TOPICS        ? "topics"
-                       : r->query.start == START_BEFORE ? "before"
-                                                        : "last_event_id";
+    const char *name = r->what == HISTORY_TOPICS             ? "topics"
+                       : r->query.start.kind == START_BEFORE ? "before"
+                                                             : "last_event_id";
 
     if (r->what == HISTORY_PAGE) {
         buf_format(b, "Freshet-Live: %s\r\n", r->live ? "true" : "false");
@@ -284,7 +284,7 @@ read_on(struct conn *c, int64_t position)
 {
     struct server *s = c->server;
     struct history *h = c->history;
-    struct query q = {.start = START_AFTER, .id = position, .reset_now = h->reset_now};
+    struct query q = {.start = {.kind = START_AFTER, .id = position, .reset_now = h->reset_now}};
     struct history_job *job = create_job(s, &q, HISTORY_PAGE, h->limit, h->ndjson);
 
     if (!job) {
@@ -326,7 +326,7 @@ wait_after(struct conn *c, int64_t position)
     }
     c->sub.feed = h->feed;
     c->sub.feed->refs++;
-    c->sub.at.cursor = position;
+    c->sub.at.pos.cursor = position;
     c->joined = true;
     hub_join(&s->hub, &c->sub);
     conn_move(c, &s->waiting);
@@ -357,7 +357,7 @@ begin_waiting(struct conn *c, struct history_job *job)
     h->has_waited = true;
     s->n_streams++;
     s->counters.history_waits++;
-    wait_after(c, job->read.position);
+    wait_after(c, job->read.at.cursor);
 }
 
 /* Something that matches was published. */
@@ -365,7 +365,7 @@ static void
 wake_asker(struct conn *c)
 {
     struct history *h = c->history;
-    int64_t position = c->sub.at.cursor;
+    int64_t position = c->sub.at.pos.cursor;
 
     if (!c->joined) /* a read is on its way already */
         return;
@@ -386,7 +386,7 @@ history_end_waits(struct server *s, int64_t until_ms)
         deadlines_remove(&s->polls, d);
         h->timed_out = true;
         if (h->conn->joined)
-            answer_empty(h->conn, h->conn->sub.at.cursor);
+            answer_empty(h->conn, h->conn->sub.at.pos.cursor);
         /* Else it is reading, and answers with what it gets. */
     }
 }
@@ -415,7 +415,7 @@ asker_gets(struct conn *c, struct history_job *job)
     if (!may_wait(h, &job->read))
         answer_asker(c, &job->read);
     else if (h->feed)
-        wait_after(c, job->read.position);
+        wait_after(c, job->read.at.cursor);
     else
         begin_waiting(c, job);
 }
@@ -455,7 +455,7 @@ create_asker(struct conn *c, const struct request *r, const struct query *q)
     if (h->limit > set->history_max)
         h->limit = (uint32_t)set->history_max;
     h->wait_ms = q->wait_ms < set->wait_max_ms ? q->wait_ms : set->wait_max_ms;
-    h->reset_now = q->reset_now;
+    h->reset_now = q->start.reset_now;
     h->is_head = text_equal(r->method, TEXT_LIT("HEAD"));
     h->is_private = r->topics.p || r->user.n > 0 || r->authorization.n > 0;
     return h;

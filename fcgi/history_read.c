@@ -35,14 +35,20 @@ same_text(const char *a, const char *b)
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
+static bool
+same_start(const struct start *a, const struct start *b)
+{
+    return a->kind == b->kind && a->id == b->id && a->time_ms == b->time_ms &&
+           a->count == b->count && a->reset == b->reset && a->reset_now == b->reset_now;
+}
+
 bool
 history_same(const struct history_read *a, const struct history_read *b)
 {
     const struct query *p = &a->query, *q = &b->query;
 
     return a->what == b->what && a->ndjson == b->ndjson && a->limit == b->limit &&
-           p->start == q->start && p->id == q->id && p->time_ms == q->time_ms &&
-           p->count == q->count && p->reset == q->reset && p->reset_now == q->reset_now &&
+           same_start(&p->start, &q->start) && p->id == q->id &&
            same_text(p->requested, q->requested) && same_text(p->topics, q->topics) &&
            strcmp(a->job.filter->key, b->job.filter->key) == 0;
 }
@@ -95,7 +101,7 @@ add_to_hash(uint64_t *hash, struct text s)
 }
 
 static void
-close_body(struct history_read *h, const struct store_marks *m, const char *epoch)
+close_body(struct history_read *h, const struct marks *m, const char *epoch)
 {
     char state[32];
 
@@ -132,7 +138,7 @@ set_next(struct history_read *h, int64_t id, const char *epoch)
 void
 history_make_empty(struct history_read *h, int64_t position, const char *epoch)
 {
-    struct store_marks none = {0};
+    struct marks none = {0};
 
     buf_clear(&h->body);
     h->n = 0;
@@ -146,18 +152,6 @@ history_make_empty(struct history_read *h, int64_t position, const char *epoch)
 
 /* ---- where a page begins ---- */
 
-/* The position for a cursor that cannot be honoured. */
-static void
-start_anew(struct history_read *h, enum cursor_reset why, const struct store_marks *m)
-{
-    h->reset = why;
-    if (h->down)
-        h->position = INT64_MAX;
-    else
-        h->position = h->query.reset_now ? m->newest : m->oldest - 1;
-    h->told_pruned = m->pruned_through;
-}
-
 /* One step of looking for the newest `count` matches; true when they are found. */
 static bool
 find_last(struct history_read *h, struct store *store, struct errbuf *eb)
@@ -165,12 +159,12 @@ find_last(struct history_read *h, struct store *store, struct errbuf *eb)
     uint32_t found;
     bool done;
 
-    h->job.err = store_last(store, h->job.filter, h->job.scanned_to, h->query.count, h->scan_max,
-                            &h->position, &found, &done, eb);
+    h->job.err = store_last(store, h->job.filter, h->job.scanned_to, h->query.start.count,
+                            h->scan_max, &h->found_at, &found, &done, eb);
     if (h->job.err != ERR_OK || done)
         return true;
-    h->job.scanned_to = h->position;
-    h->query.count -= found;
+    h->job.scanned_to = h->found_at;
+    h->query.start.count -= found;
     return false;
 }
 
@@ -178,48 +172,20 @@ find_last(struct history_read *h, struct store *store, struct errbuf *eb)
 static bool
 find_place(struct history_read *h, struct store *store, struct errbuf *eb)
 {
-    const struct query *q = &h->query;
-    struct store_marks m;
+    const struct start *start = &h->query.start;
+    struct marks m;
     bool found = true;
 
     h->job.err = store_marks(store, &m, eb);
-    if (h->job.err != ERR_OK)
-        return true;
-    h->down = q->start == START_BEFORE;
-    h->told_pruned = m.pruned_through;
-    switch (q->start) {
-    case START_NOW:
-        h->position = m.newest;
-        break;
-    case START_EARLIEST:
-        h->position = m.oldest - 1;
-        break;
-    case START_SINCE:
-        h->job.err = store_since(store, q->time_ms, &h->position, eb);
-        break;
-    case START_LAST:
+    if (h->job.err == ERR_OK && start->kind == START_SINCE)
+        h->job.err = store_since(store, start->time_ms, &h->found_at, eb);
+    else if (h->job.err == ERR_OK && start->kind == START_LAST)
         found = find_last(h, store, eb);
-        break;
-    case START_RESET:
-        start_anew(h, q->reset, &m);
-        break;
-    case START_AFTER:
-        h->position = q->id;
-        h->told_pruned = 0;
-        if (q->id > m.newest)
-            start_anew(h, CURSOR_FUTURE, &m);
-        break;
-    case START_BEFORE:
-        h->position = q->id;
-        if (q->reset != CURSOR_EXACT)
-            start_anew(h, q->reset, &m);
-        else if (q->id <= m.pruned_through + 1 && q->id <= m.oldest && m.pruned_through > 0)
-            h->reset = CURSOR_PRUNED;
-        else if (q->id > m.newest + 1 && q->id != INT64_MAX)
-            start_anew(h, CURSOR_FUTURE, &m);
-        break;
-    }
-    return found;
+    if (!found || h->job.err != ERR_OK)
+        return h->job.err != ERR_OK;
+    h->down = start->kind == START_BEFORE;
+    h->at = position_start(start, h->found_at, &m, &h->reset);
+    return true;
 }
 
 /* ---- a page ---- */
@@ -234,23 +200,15 @@ add_event(void *context, const struct event *e)
     return keep_element(h, before);
 }
 
-/* Deletions that concern the asker are told once, at the beginning; true when there are some. */
-static bool
-is_pruned(const struct history_read *h, const struct store_marks *m)
-{
-    int64_t known = h->position > h->told_pruned ? h->position : h->told_pruned;
-
-    return !h->down && m->pruned_through > known;
-}
-
+/* Deletions that concern the asker are reported once, at the beginning. */
 static void
-tell_pruned(struct history_read *h, const struct store_marks *m)
+tell_pruned(struct history_read *h, const struct marks *m)
 {
     char position[SSE_ID_SIZE];
 
-    snprintf(position, sizeof position, "%lld-%s", (long long)h->position, h->epoch);
+    snprintf(position, sizeof position, "%lld-%s", (long long)h->at.cursor, h->epoch);
     h->reset = CURSOR_PRUNED;
-    h->told_pruned = m->pruned_through;
+    position_told(&h->at, m, h->query.start.reset_now);
     if (!h->query.requested) {
         h->query.requested = mem_copy(text_of(position));
         h->no_memory = h->no_memory || !h->query.requested;
@@ -262,11 +220,12 @@ tell_pruned(struct history_read *h, const struct store_marks *m)
 static bool
 is_fixed(const struct history_read *h, const struct store_page *page)
 {
-    const struct query *q = &h->query;
+    const struct start *start = &h->query.start;
 
     if (h->reset != CURSOR_EXACT || h->n == 0 || page->end)
         return false;
-    return q->start == START_AFTER || (q->start == START_BEFORE && q->id <= page->marks.newest + 1);
+    return start->kind == START_AFTER ||
+           (start->kind == START_BEFORE && start->id <= page->marks.newest + 1);
 }
 
 static void
@@ -276,7 +235,7 @@ finish_page(struct history_read *h, const struct store_page *page)
     h->fixed = is_fixed(h, page);
     if (!h->down || !page->end)
         set_next(h, page->through, h->epoch);
-    h->position = page->through;
+    h->at.cursor = page->through;
     close_body(h, &page->marks, h->epoch);
 }
 
@@ -285,7 +244,7 @@ static bool
 read_page(struct history_read *h, struct store *store, struct errbuf *eb)
 {
     struct store_query q = {.filter = h->job.filter,
-                            .after = h->position,
+                            .after = h->at.cursor,
                             .rows_max = h->limit,
                             .scan_max = h->scan_max};
     struct store_page page;
@@ -294,17 +253,16 @@ read_page(struct history_read *h, struct store *store, struct errbuf *eb)
                          : store_read(store, &q, add_event, h, &page, eb);
     if (h->job.err != ERR_OK)
         return true;
-    if (is_pruned(h, &page.marks)) {
+    if (!h->down && position_missed(&h->at, page.marks.pruned_through)) {
         tell_pruned(h, &page.marks);
-        if (h->query.reset_now) { /* what was read is not wanted: once more, from the newest on */
+        if (h->query.start.reset_now) { /* what was read is not wanted: again, from the newest on */
             h->body.length = 0;
             h->n = 0;
             open_body(h);
-            h->position = page.marks.newest;
             return false;
         }
     }
-    h->position = page.through;
+    h->at.cursor = page.through;
     if (h->n == 0 && !page.end && !h->no_memory && ++h->steps < HISTORY_STEPS_MAX)
         return false;
     finish_page(h, &page);
@@ -398,7 +356,7 @@ finish_topic(struct history_read *h)
 static void
 finish_topics(struct history_read *h)
 {
-    struct store_marks none = {0};
+    struct marks none = {0};
 
     if (h->topic)
         buf_text(&h->next, text_of(h->query.topics));

@@ -44,8 +44,8 @@ struct history_read {
     /* between steps */
     const char *epoch; /* the store's */
     bool begun, down, no_memory;
-    int64_t position;    /* what comes after it, or before it when going down, is missing still */
-    int64_t told_pruned; /* deletions up to here concern nobody */
+    int64_t found_at;   /* where the table says that START_SINCE and START_LAST are */
+    struct position at; /* what comes after it, or before it when going down, is missing still */
     unsigned steps;
     char *topic; /* being counted */
     int64_t count, first, last;

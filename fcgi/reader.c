@@ -94,9 +94,7 @@ read_page(struct reader *r, const struct subscription *filter, int64_t after, ui
         return err;
     }
     b.page->through = read.through;
-    b.page->oldest = read.marks.oldest;
-    b.page->newest = read.marks.newest;
-    b.page->pruned_through = read.marks.pruned_through;
+    b.page->marks = read.marks;
     *page = b.page;
     *end = read.end;
     return ERR_OK;

@@ -45,10 +45,10 @@ struct reader_job {
     void *feed;                        /* not looked at */
     int64_t position;                  /* in for JOB_PAGE, JOB_MARKS; out for the others */
     int64_t time_ms;
-    uint32_t count;           /* JOB_PAGE: at most so many events; 0 = page_rows */
-    int64_t scanned_to;       /* JOB_LAST in several steps: how far down */
-    struct store_marks marks; /* out */
-    struct page *page;        /* out of JOB_PAGE: whoever takes the job owns it */
+    uint32_t count;     /* JOB_PAGE: at most so many events; 0 = page_rows */
+    int64_t scanned_to; /* JOB_LAST in several steps: how far down */
+    struct marks marks; /* out */
+    struct page *page;  /* out of JOB_PAGE: whoever takes the job owns it */
     enum err err;
     /* JOB_RUN: called in the reader's thread; sets job->err. False: call again, after the others.
      * One call takes no longer than reading a page, so that the tail does not wait. */

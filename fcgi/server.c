@@ -173,7 +173,7 @@ page_arrived(struct server *s, struct reader_job *job)
         log_line(LOG_ERROR,
                  "the table ends at %lld, which was passed before; has the database been "
                  "replaced? Restart to follow the new one",
-                 (long long)job->page->newest);
+                 (long long)job->page->marks.newest);
         page_destroy(job->page);
         job->page = NULL;
     }

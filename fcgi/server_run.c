@@ -51,7 +51,7 @@ static enum err
 start_position(struct server *s, struct store *store, int64_t *position, struct errbuf *eb)
 {
     uint32_t found, count = s->single ? 0 : (uint32_t)s->settings->window_events;
-    struct store_marks marks;
+    struct marks marks;
     bool done;
     enum err err = store_marks(store, &marks, eb);
 

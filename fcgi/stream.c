@@ -45,7 +45,7 @@ come_back_later(struct conn *c)
 static void
 join_feed(struct conn *c, int64_t cursor)
 {
-    c->sub.at.cursor = cursor;
+    c->sub.at.pos.cursor = cursor;
     c->joined = true;
     hub_join(&c->server->hub, &c->sub);
     conn_make_ready(c);
@@ -54,8 +54,7 @@ join_feed(struct conn *c, int64_t cursor)
 /* The text of the cursor that could not be honoured lives behind the job. */
 struct locate {
     struct reader_job job;
-    enum query_start start;
-    enum cursor_reset reset;
+    struct start start;
     char *requested;
 };
 
@@ -69,16 +68,15 @@ locate(struct conn *c, struct query *q, enum reader_job_kind kind)
         return;
     }
     l->start = q->start;
-    l->reset = q->reset;
     l->requested = q->requested;
     q->requested = NULL;
     l->job.kind = kind;
     l->job.filter = &c->sub.feed->what;
     l->job.owner = c;
     l->job.feed = c->sub.feed;
-    l->job.position = q->id;
-    l->job.time_ms = q->time_ms;
-    l->job.count = q->count;
+    l->job.position = q->start.id;
+    l->job.time_ms = q->start.time_ms;
+    l->job.count = q->start.count;
     c->sub.feed->refs++;
     c->job = &l->job;
     reader_submit(c->server->reader, &l->job);
@@ -90,19 +88,19 @@ begin_at(struct conn *c, struct query *q)
     const struct window *w = &c->server->hub.window;
     int64_t position;
 
-    switch (q->start) {
+    switch (q->start.kind) {
     case START_BEFORE: /* pages only */
     case START_NOW:
         join_feed(c, w->head_id);
         break;
     case START_AFTER:
-        if (q->id <= w->head_id)
-            join_feed(c, q->id);
+        if (q->start.id <= w->head_id)
+            join_feed(c, q->start.id);
         else /* this process may lag behind the one that gave the id: ask the table */
             locate(c, q, JOB_MARKS);
         break;
     case START_LAST:
-        if (feed_last(c->sub.feed, q->count, &position))
+        if (feed_last(c->sub.feed, q->start.count, &position))
             join_feed(c, position);
         else
             locate(c, q, JOB_LAST);
@@ -122,7 +120,7 @@ begin_at(struct conn *c, struct query *q)
 static void
 send_reset(struct conn *c, const struct locate *l, enum cursor_reset why)
 {
-    const struct store_marks *m = &l->job.marks;
+    const struct marks *m = &l->job.marks;
     struct buf b;
 
     c->server->counters.resets++;
@@ -138,23 +136,16 @@ send_reset(struct conn *c, const struct locate *l, enum cursor_reset why)
 static void
 go_on(struct conn *c, const struct locate *l)
 {
-    const struct store_marks *m = &l->job.marks;
-    int64_t position = l->job.position;
-    enum cursor_reset why = l->reset;
+    enum cursor_reset why;
+    struct position at = position_start(&l->start, l->job.position, &l->job.marks, &why);
 
-    if (l->start == START_AFTER)
-        why = position > m->newest ? CURSOR_FUTURE : CURSOR_EXACT;
-    if (why != CURSOR_EXACT) {
+    if (why != CURSOR_EXACT)
         send_reset(c, l, why);
-        position = c->sub.reset_now ? m->newest : m->oldest - 1;
-    }
-    /* A position that was looked up is as good as the table is now. */
-    if (l->start != START_AFTER || why != CURSOR_EXACT)
-        c->sub.at.told_pruned = m->pruned_through;
     if (c->state != CONN_STREAM) /* sending the reset has failed */
         return;
     c->job = NULL;
-    join_feed(c, position);
+    c->sub.at.pos.told_pruned = at.told_pruned;
+    join_feed(c, at.cursor);
 }
 
 void
@@ -309,7 +300,7 @@ begin_stream(struct conn *c, struct query *q)
         s->counters.streams++;
         s->n_streams++;
         c->sub.feed = feed;
-        c->sub.reset_now = q->reset_now;
+        c->sub.reset_now = q->start.reset_now;
         c->use = &stream_use;
         c->state = CONN_STREAM;
         conn_move(c, &s->quiet);

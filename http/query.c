@@ -39,8 +39,8 @@ add_filter(struct parse *p, struct text value, add_function *add)
 static enum err
 set_reset(struct parse *p, struct text value)
 {
-    p->q->reset_now = text_equal(value, TEXT_LIT("now"));
-    if (p->q->reset_now || text_equal(value, TEXT_LIT("oldest")))
+    p->q->start.reset_now = text_equal(value, TEXT_LIT("now"));
+    if (p->q->start.reset_now || text_equal(value, TEXT_LIT("oldest")))
         return ERR_OK;
     return err_set(p->eb, ERR_INVALID, "reset= must be now or oldest");
 }
@@ -184,8 +184,8 @@ start_at_cursor(struct parse *p, const char *cursor)
 {
     struct query *q = p->q;
 
-    q->reset = cursor_parse(text_of(cursor), p->limits->epoch, &q->id);
-    q->start = q->reset == CURSOR_EXACT ? START_AFTER : START_RESET;
+    q->start.reset = cursor_parse(text_of(cursor), p->limits->epoch, &q->start.id);
+    q->start.kind = q->start.reset == CURSOR_EXACT ? START_AFTER : START_RESET;
 }
 
 static enum err
@@ -195,18 +195,18 @@ parse_since(struct parse *p)
     int64_t ms;
 
     if (strcmp(p->since, "now") == 0) {
-        q->start = START_NOW;
+        q->start.kind = START_NOW;
     } else if (strcmp(p->since, "earliest") == 0) {
-        q->start = START_EARLIEST;
-    } else if (cursor_parse(text_of(p->since), p->limits->epoch, &q->id) != CURSOR_INVALID) {
+        q->start.kind = START_EARLIEST;
+    } else if (cursor_parse(text_of(p->since), p->limits->epoch, &q->start.id) != CURSOR_INVALID) {
         start_at_cursor(p, p->since);
         keep(&q->requested, &p->since);
     } else if (option_duration(p->since, &ms)) {
-        q->start = START_SINCE;
-        q->time_ms = p->limits->now_ms - ms;
+        q->start.kind = START_SINCE;
+        q->start.time_ms = p->limits->now_ms - ms;
     } else if (cursor_parse_time(text_of(p->since), &ms)) {
-        q->start = START_SINCE;
-        q->time_ms = ms;
+        q->start.kind = START_SINCE;
+        q->start.time_ms = ms;
     } else {
         return err_set(p->eb, ERR_INVALID,
                        "since= must be earliest, now, an event id, a duration such as 10m, or a "
@@ -222,8 +222,8 @@ parse_last(struct parse *p)
 
     if (!text_to_int64(text_of(p->last), &n) || n > LAST_MAX)
         return err_set(p->eb, ERR_INVALID, "last= must be a whole number from 0 to %d", LAST_MAX);
-    p->q->start = START_LAST;
-    p->q->count = (uint32_t)n;
+    p->q->start.kind = START_LAST;
+    p->q->start.count = (uint32_t)n;
     return ERR_OK;
 }
 
@@ -237,15 +237,15 @@ parse_before(struct parse *p)
     if (p->since || p->last || p->cursor || p->wait)
         return err_set(p->eb, ERR_INVALID,
                        "before= excludes since=, last=, last_event_id= and wait=");
-    q->start = START_BEFORE;
-    q->id = INT64_MAX;
+    q->start.kind = START_BEFORE;
+    q->start.id = INT64_MAX;
     if (strcmp(p->before, "now") == 0)
         return ERR_OK;
-    q->reset = cursor_parse(text_of(p->before), p->limits->epoch, &q->id);
-    if (q->reset == CURSOR_INVALID)
+    q->start.reset = cursor_parse(text_of(p->before), p->limits->epoch, &q->start.id);
+    if (q->start.reset == CURSOR_INVALID)
         return err_set(p->eb, ERR_INVALID, "before= must be now or an event id");
-    if (q->id == 0) /* nothing is before the first */
-        q->id = 1;
+    if (q->start.id == 0) /* nothing is before the first */
+        q->start.id = 1;
     keep(&q->requested, &p->before);
     return ERR_OK;
 }
@@ -316,7 +316,7 @@ query_parse(struct text query_string, struct text last_event_id, const struct qu
     struct parse p = {.limits = limits, .q = q, .eb = eb};
     enum err err;
 
-    *q = (struct query){.start = START_NOW};
+    *q = (struct query){.start.kind = START_NOW};
     subscription_init(&q->what);
     err = take_pairs(&p, query_string);
     if (err == ERR_OK)

@@ -12,7 +12,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "stream/cursor.h"
+#include "stream/position.h"
 #include "stream/subscription.h"
 
 enum query_kind {
@@ -23,23 +23,10 @@ enum query_kind {
     QUERY_EVENT,  /* one event: only topic= counts */
 };
 
-enum query_start {
-    START_NOW,
-    START_EARLIEST, /* the oldest event that is left */
-    START_AFTER,    /* after `id` */
-    START_SINCE,    /* at `time_ms`, wall clock */
-    START_LAST,     /* before the newest `count` matching events */
-    START_RESET,    /* the cursor is unusable for the reason `reset` */
-    START_BEFORE,   /* pages only: newest first, what is before `id`; INT64_MAX = the newest */
-};
-
 struct query {
     struct subscription what; /* sealed */
-    enum query_start start;
-    int64_t id, time_ms;
-    uint32_t count;
-    enum cursor_reset reset;
-    bool reset_now;
+    struct start start;
+    int64_t id;      /* QUERY_EVENT: which one */
     char *requested; /* the cursor as it was sent, NUL-terminated; NULL when there was none */
     uint32_t limit;  /* 0 = not given */
     int64_t wait_ms; /* 0 = not given */

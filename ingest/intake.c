@@ -27,7 +27,7 @@ begin_batch(struct intake *in, struct errbuf *eb)
 static enum err
 write_position(struct intake *in, struct errbuf *eb)
 {
-    struct position p = {0};
+    struct file_position p = {0};
     struct text id = TEXT_NONE;
     enum err err;
 

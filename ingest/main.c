@@ -20,7 +20,7 @@ struct job {
     struct settings *settings;
     struct console *console;
     struct store *store;
-    struct position position;
+    struct file_position position;
     bool has_position;
     struct source *source;
     struct rejects rejects;

@@ -10,14 +10,14 @@
 #include "base/mem.h"
 
 void
-position_finish(struct position *p)
+position_finish(struct file_position *p)
 {
     mem_free(p->id);
-    *p = (struct position){0};
+    *p = (struct file_position){0};
 }
 
 void
-position_write(struct buf *out, const struct position *p, struct text id)
+position_write(struct buf *out, const struct file_position *p, struct text id)
 {
     buf_byte(out, '{');
     if (p->in_file)
@@ -42,7 +42,7 @@ read_number(struct json_object *object, const char *name, uint64_t *value)
 }
 
 static bool
-read_members(struct position *p, struct json_object *object)
+read_members(struct file_position *p, struct json_object *object)
 {
     struct json_object *id = json_object_object_get(object, "id");
     const char *print = json_object_get_string(json_object_object_get(object, "print"));
@@ -64,12 +64,12 @@ read_members(struct position *p, struct json_object *object)
 }
 
 enum err
-position_read(struct position *p, const char *text, struct errbuf *eb)
+position_read(struct file_position *p, const char *text, struct errbuf *eb)
 {
     struct json_object *object = json_tokener_parse(text);
     bool good;
 
-    *p = (struct position){0};
+    *p = (struct file_position){0};
     good = json_object_is_type(object, json_type_object) && read_members(p, object);
     json_object_put(object);
     if (good)
@@ -121,7 +121,7 @@ make_print(int fd, int64_t offset, uint64_t *print)
 }
 
 enum err
-position_take(struct position *p, int fd, int64_t offset)
+position_take(struct file_position *p, int fd, int64_t offset)
 {
     struct stat st;
     uint64_t print;
@@ -138,7 +138,7 @@ position_take(struct position *p, int fd, int64_t offset)
 }
 
 enum err
-position_fits(const struct position *p, int fd, bool *fits)
+position_fits(const struct file_position *p, int fd, bool *fits)
 {
     uint64_t print;
     enum err err = make_print(fd, p->offset, &print);

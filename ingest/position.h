@@ -19,7 +19,7 @@ enum {
     POSITION_TEXT_MAX = 32 * 1024, /* an id of 4 KB, each byte six times as long when escaped */
 };
 
-struct position {
+struct file_position {
     bool in_file;   /* the members down to `print` mean something */
     int64_t offset; /* bytes that are done with */
     int64_t line;   /* number of the line that comes next */
@@ -27,25 +27,25 @@ struct position {
     char *id; /* the last SSE id; owned; NULL = none */
 };
 
-void position_finish(struct position *p);
+void position_finish(struct file_position *p);
 
 /* Appends the text; id is used in place of p->id. */
-void position_write(struct buf *out, const struct position *p, struct text id);
+void position_write(struct buf *out, const struct file_position *p, struct text id);
 /* ERR_CORRUPT when it was not written by position_write(). */
-enum err position_read(struct position *p, const char *text, struct errbuf *eb);
+enum err position_read(struct file_position *p, const char *text, struct errbuf *eb);
 
 /* Fills device, inode and print for `offset` bytes of the open file. ERR_MISSING when the file is
  * shorter than that by now, ERR_IO (errno says why) when it cannot be read; then nothing is
  * changed.
  */
-enum err position_take(struct position *p, int fd, int64_t offset);
+enum err position_take(struct file_position *p, int fd, int64_t offset);
 
 /* *fits: the open file has the bytes before p->offset that it had when p was taken. ERR_IO (errno
  * says why) when that cannot be read: then nobody knows. */
-enum err position_fits(const struct position *p, int fd, bool *fits);
+enum err position_fits(const struct file_position *p, int fd, bool *fits);
 
 static inline bool
-position_same_file(const struct position *p, const struct stat *st)
+position_same_file(const struct file_position *p, const struct stat *st)
 {
     return p->device == (uint64_t)st->st_dev && p->inode == (uint64_t)st->st_ino;
 }

@@ -26,8 +26,8 @@ struct source {
     int fd;       /* the present file; -1 = not there yet */
     int next_fd;  /* the one after it, once known; -1 = not known */
     int64_t offset, line;
-    int64_t synced;       /* so many bytes of the present file survive a power cut */
-    struct position mark; /* the last one taken in the present file, to see it replaced */
+    int64_t synced;            /* so many bytes of the present file survive a power cut */
+    struct file_position mark; /* the last one taken in the present file, to see it replaced */
     struct watch watch;
     int watched; /* the present file's number there */
     struct errbuf notice, shown;
@@ -85,7 +85,7 @@ cannot_read(const char *path, struct errbuf *eb)
  * that is not there any more is not; one that is there and cannot be read is an error: taken for
  * another one, it would be read from its beginning a second time. */
 static enum err
-try_file(const char *path, const struct position *p, bool exact, int *found, struct errbuf *eb)
+try_file(const char *path, const struct file_position *p, bool exact, int *found, struct errbuf *eb)
 {
     int fd = open_file(path);
     bool fits = false;
@@ -109,7 +109,7 @@ try_file(const char *path, const struct position *p, bool exact, int *found, str
 /* The file of the rotation that `p` is a position in: by its identity first; else (a copy was made,
  * and the original truncated) by its content. -1 = none; *exact tells the two apart. */
 static enum err
-find_position(const char *path, const struct position *p, int *found, bool *exact,
+find_position(const char *path, const struct file_position *p, int *found, bool *exact,
               struct errbuf *eb)
 {
     struct rotation files;
@@ -179,7 +179,7 @@ open_input(struct source *s, struct errbuf *eb)
 
 /* Goes to the stored position, in whichever file it is. */
 static enum err
-resume(struct source *s, const struct position *from, struct errbuf *eb)
+resume(struct source *s, const struct file_position *from, struct errbuf *eb)
 {
     bool exact = true, fits;
     int fd = -1;
@@ -224,7 +224,7 @@ watch_names(struct source *s)
 }
 
 enum err
-source_open(struct source **source, const char *path, bool follow, const struct position *from,
+source_open(struct source **source, const char *path, bool follow, const struct file_position *from,
             struct errbuf *eb)
 {
     struct source *s = mem_zalloc(sizeof *s);
@@ -273,7 +273,7 @@ source_close(struct source *s)
 static enum err
 replaced(struct source *s, enum source_state *state, struct errbuf *eb)
 {
-    struct position lost = s->mark;
+    struct file_position lost = s->mark;
     bool exact;
     int fd = -1;
     enum err err = ERR_OK;
@@ -415,7 +415,7 @@ source_has_positions(const struct source *s)
 }
 
 enum err
-source_take_position(struct source *s, int64_t offset, int64_t line, struct position *p,
+source_take_position(struct source *s, int64_t offset, int64_t line, struct file_position *p,
                      struct errbuf *eb)
 {
     struct stat st;
@@ -430,11 +430,11 @@ source_take_position(struct source *s, int64_t offset, int64_t line, struct posi
         s->mark.line = line;
         *p = s->mark;
     } else { /* truncated just now: a position that fits nothing, so that nothing is read twice */
-        *p = (struct position){.in_file = true,
-                               .offset = offset,
-                               .line = line,
-                               .device = (uint64_t)st.st_dev,
-                               .inode = (uint64_t)st.st_ino};
+        *p = (struct file_position){.in_file = true,
+                                    .offset = offset,
+                                    .line = line,
+                                    .device = (uint64_t)st.st_dev,
+                                    .inode = (uint64_t)st.st_ino};
     }
     return ERR_OK;
 }

@@ -30,7 +30,7 @@ enum source_state {
  * from: goes on there, in whichever file of the rotation has that position; ERR_OK with a notice
  * when there is none. ERR_MISSING when the file does not exist and is not followed. */
 enum err source_open(struct source **source, const char *path, bool follow,
-                     const struct position *from, struct errbuf *eb);
+                     const struct file_position *from, struct errbuf *eb);
 void source_close(struct source *s); /* NULL is allowed */
 
 enum err source_read(struct source *s, char *to, size_t n, size_t *got, enum source_state *state,
@@ -49,8 +49,8 @@ bool source_has_positions(const struct source *s);
 /* *p = the position at this offset of the present file, which is not beyond what was read. *p is
  * left as it is when the input is no file. ERR_IO: the file cannot be read, so that nobody could
  * find the place again. */
-enum err source_take_position(struct source *s, int64_t offset, int64_t line, struct position *p,
-                              struct errbuf *eb);
+enum err source_take_position(struct source *s, int64_t offset, int64_t line,
+                              struct file_position *p, struct errbuf *eb);
 
 /* Brings what was read of a file to the disk, so that no position outlives the bytes it stands
  * behind. Costs a system call only when there are new ones. */

@@ -137,7 +137,7 @@ store_epoch(const struct store *s)
 /* ---- where the log stands ---- */
 
 enum err
-store_marks(struct store *s, struct store_marks *m, struct errbuf *eb)
+store_marks(struct store *s, struct marks *m, struct errbuf *eb)
 {
     sqlite3_stmt *st = s->statements[SQL_MARKS];
     enum err err = ERR_OK;

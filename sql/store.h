@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/text.h"
 #include "stream/event.h"
+#include "stream/position.h"
 #include "stream/subscription.h"
 
 struct store;
@@ -57,15 +58,7 @@ const char *store_path(const struct store *s);
 /* STORE_EPOCH_LENGTH characters [0-9a-z], NUL-terminated; valid until store_close(). */
 const char *store_epoch(const struct store *s);
 
-/* Where the log stands. pruned_through < oldest <= newest + 1, except that a row which somebody
- * deleted by hand from the middle counts as pruned too: then rows at and below pruned_through are
- * left. */
-struct store_marks {
-    int64_t oldest; /* lowest id in the table; newest + 1 when it is empty */
-    int64_t newest; /* highest id ever given, also when that row is not there; 0 = none yet */
-    int64_t pruned_through; /* highest id ever deleted; 0 = none */
-};
-enum err store_marks(struct store *s, struct store_marks *m, struct errbuf *eb);
+enum err store_marks(struct store *s, struct marks *m, struct errbuf *eb);
 
 /* PRAGMA data_version: changes after another connection's commit. A hint, never a proof. */
 enum err store_data_version(struct store *s, int64_t *version, struct errbuf *eb);
@@ -84,7 +77,7 @@ struct store_query {
 struct store_page {
     int64_t through; /* every matching event in (after, through] was handed to the sink; >= after */
     bool end;        /* nothing beyond `through` was in the table: through >= marks.newest */
-    struct store_marks marks; /* read in the same transaction as the rows */
+    struct marks marks; /* read in the same transaction as the rows */
 };
 
 /* One page, oldest first. When after < marks.pruned_through the caller's position is gone: the page
@@ -114,7 +107,7 @@ enum err store_since(struct store *s, int64_t created_ms, int64_t *position, str
 /* ---- what an operator asks; counting takes time that grows with the table ---- */
 
 struct store_status {
-    struct store_marks marks;
+    struct marks marks;
     int64_t rows, topics;
     int64_t made_ms;           /* when the database was made */
     int64_t newest_created_ms; /* of the newest row that is left; 0 when there is none */

@@ -441,7 +441,7 @@ store_last(struct store *s, const struct subscription *filter, int64_t before, u
 {
     enum way way = way_for(filter);
     struct search search = {.s = s, .n = n};
-    struct store_marks marks;
+    struct marks marks;
     enum err err;
     bool own;
 
@@ -491,7 +491,7 @@ created_from(struct store *s, int64_t from, int64_t *id, int64_t *created_ms, st
 enum err
 store_since(struct store *s, int64_t created_ms, int64_t *position, struct errbuf *eb)
 {
-    struct store_marks marks;
+    struct marks marks;
     /* The first id that is late enough, or newest + 1, is in [low, high]. */
     int64_t low = 0, high = 0;
     enum err err;

@@ -293,7 +293,7 @@ restart(struct hub *h, int64_t id)
 void
 hub_publish(struct hub *h, const struct page *p)
 {
-    int64_t gone = p->pruned_through < p->through ? p->pruned_through : p->through;
+    int64_t gone = p->marks.pruned_through < p->through ? p->marks.pruned_through : p->through;
 
     assert(p->after == h->window.head_id);
     if (gone > h->window.head_id)
@@ -351,14 +351,14 @@ hub_wait(struct hub *h, struct subscriber *s)
     if (s->waiting)
         return ERR_OK;
     TAILQ_FOREACH (r, &f->requests, in_feed)
-        if (r->after == s->at.cursor)
+        if (r->after == s->at.pos.cursor)
             break;
     if (!r) {
         r = mem_zalloc(sizeof *r);
         if (!r)
             return ERR_NOMEM;
         r->feed = f;
-        r->after = s->at.cursor;
+        r->after = s->at.pos.cursor;
         r->first = s->at.events == 0;
         f->refs++;
         TAILQ_INSERT_TAIL(&f->requests, r, in_feed);
@@ -403,7 +403,7 @@ hub_deliver(struct hub *h, struct page_request *request, struct page *p, hub_eac
     h->cache_bytes += page_cost(p);
     for (s = TAILQ_FIRST(&f->waiting); s; s = next) {
         next = TAILQ_NEXT(s, in_feed);
-        if (s->at.cursor < p->after || s->at.cursor >= p->through)
+        if (s->at.pos.cursor < p->after || s->at.pos.cursor >= p->through)
             continue;
         take_off(s);
         s->waiting = false;
@@ -420,7 +420,7 @@ hub_fail(struct hub *h, struct page_request *request, hub_each *drop, void *cont
 
     for (s = TAILQ_FIRST(&request->feed->waiting); s; s = next) {
         next = TAILQ_NEXT(s, in_feed);
-        if (s->at.cursor == request->after)
+        if (s->at.pos.cursor == request->after)
             drop(context, s);
     }
     end_request(h, request);

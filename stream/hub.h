@@ -57,7 +57,7 @@ struct feed *hub_next_dirty(struct hub *h);
 struct feed *hub_hold(struct hub *h, struct subscription *what);
 void hub_release(struct hub *h, struct feed *f);
 
-/* s->feed, s->at.cursor and the flags are set by the caller, who holds a reference for it. */
+/* s->feed, s->at.pos.cursor and the flags are set by the caller, who holds a reference for it. */
 void hub_join(struct hub *h, struct subscriber *s);
 /* The caller's reference is released too. */
 void hub_leave(struct hub *h, struct subscriber *s);

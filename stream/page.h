@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "stream/event.h"
+#include "stream/position.h"
 
 struct page_entry {
     int64_t id;
@@ -23,7 +24,7 @@ struct page_entry {
 
 struct page {
     int64_t after, through;
-    int64_t oldest, newest, pruned_through; /* marks of the table, from the same transaction */
+    struct marks marks; /* of the table, from the same transaction */
     struct buf frames;
     struct buf names; /* topic and type of each event; only in pages that fill a window */
     struct page_entry *entries;

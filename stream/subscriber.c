@@ -48,7 +48,7 @@ took(struct subscriber *s, int64_t first)
 {
     if (s->at.first_id == 0)
         s->at.first_id = first;
-    s->at.last_id = s->at.cursor;
+    s->at.last_id = s->at.pos.cursor;
 }
 
 static void
@@ -102,16 +102,14 @@ tell_pruned(struct subscriber *s, struct gather *g, const struct page *p, const 
     char requested[SSE_ID_SIZE];
     bool told;
 
-    snprintf(requested, sizeof requested, "%lld-%s", (long long)s->at.cursor, epoch);
+    snprintf(requested, sizeof requested, "%lld-%s", (long long)s->at.pos.cursor, epoch);
     buf_init(&block, sizeof g->scratch);
-    subscriber_reset(&block, CURSOR_PRUNED, text_of(requested), p->oldest, p->newest, epoch);
+    subscriber_reset(&block, CURSOR_PRUNED, text_of(requested), p->marks.oldest, p->marks.newest,
+                     epoch);
     told = add_scratch(g, &block);
     buf_finish(&block);
-    if (told) {
-        s->at.told_pruned = p->pruned_through;
-        if (s->reset_now)
-            s->at.cursor = p->newest;
-    }
+    if (told)
+        position_told(&s->at.pos, &p->marks, s->reset_now);
     return told;
 }
 
@@ -122,7 +120,7 @@ tell_live(struct subscriber *s, struct gather *g, const char *epoch)
     char json[64];
     bool told;
 
-    snprintf(json, sizeof json, "{\"id\":\"%lld-%s\"}", (long long)s->at.cursor, epoch);
+    snprintf(json, sizeof json, "{\"id\":\"%lld-%s\"}", (long long)s->at.pos.cursor, epoch);
     buf_init(&block, sizeof g->scratch);
     sse_signal(&block, "live", text_of(json));
     told = add_scratch(g, &block);
@@ -140,20 +138,20 @@ from_feed(struct subscriber *s, struct gather *g, const char *epoch)
         int64_t first = 0;
         uint64_t larger;
         struct text run =
-            feed_run(f, &s->at.cursor, g->bytes_max - g->bytes, &first, &s->at.events, &larger);
+            feed_run(f, &s->at.pos.cursor, g->bytes_max - g->bytes, &first, &s->at.events, &larger);
 
         if (run.n > 0) {
             add_piece(g, run);
             took(s, first);
         } else if (larger == 0) {
             /* Nothing matches between the cursor and the head, so the position is the head. */
-            if (s->at.cursor < f->window->head_id)
-                s->at.cursor = f->window->head_id;
+            if (s->at.pos.cursor < f->window->head_id)
+                s->at.pos.cursor = f->window->head_id;
             return s->at.live_told || tell_live(s, g, epoch) ? GATHERED_ALL : GATHERED_PART;
         } else if (g->bytes > 0) {
             return GATHERED_PART;
         } else { /* one that is larger than a whole gather: alone */
-            run = feed_run(f, &s->at.cursor, larger, &first, &s->at.events, &larger);
+            run = feed_run(f, &s->at.pos.cursor, larger, &first, &s->at.events, &larger);
             add_piece(g, run);
             took(s, first);
             return GATHERED_PART;
@@ -178,7 +176,7 @@ find_page(const struct feed *f, int64_t id)
 static bool
 from_page(struct subscriber *s, struct gather *g, const struct page *p)
 {
-    size_t i = page_after(p, s->at.cursor), end;
+    size_t i = page_after(p, s->at.pos.cursor), end;
 
     while (i < p->n) {
         struct text run = page_run(p, i, g->bytes_max - g->bytes, &end);
@@ -190,12 +188,12 @@ from_page(struct subscriber *s, struct gather *g, const struct page *p)
             end = i + 1;
         }
         add_piece(g, run);
-        s->at.cursor = p->entries[end - 1].id;
+        s->at.pos.cursor = p->entries[end - 1].id;
         s->at.events += end - i;
         took(s, p->entries[i].id);
         i = end;
     }
-    s->at.cursor = p->through;
+    s->at.pos.cursor = p->through;
     return true;
 }
 
@@ -204,15 +202,13 @@ subscriber_gather(struct subscriber *s, struct gather *g, const char *epoch)
 {
     for (;;) {
         const struct page *p;
-        int64_t known;
 
-        if (feed_covers(s->feed, s->at.cursor))
+        if (feed_covers(s->feed, s->at.pos.cursor))
             return from_feed(s, g, epoch);
-        p = find_page(s->feed, s->at.cursor);
+        p = find_page(s->feed, s->at.pos.cursor);
         if (!p)
             return GATHERED_BEHIND;
-        known = s->at.cursor > s->at.told_pruned ? s->at.cursor : s->at.told_pruned;
-        if (p->pruned_through > known) {
+        if (position_missed(&s->at.pos, p->marks.pruned_through)) {
             if (!tell_pruned(s, g, p, epoch))
                 return GATHERED_PART;
         } else if (!from_page(s, g, p)) {

@@ -16,12 +16,11 @@
 #include <sys/uio.h>
 
 #include "base/buf.h"
-#include "stream/cursor.h"
 #include "stream/feed.h"
+#include "stream/position.h"
 
 struct subscriber_position {
-    int64_t cursor;      /* every matching event up to here has been gathered */
-    int64_t told_pruned; /* deletions up to here are known to the client */
+    struct position pos; /* every matching event up to its cursor has been gathered */
     int64_t first_id;    /* of the events gathered; 0 = none yet */
     int64_t last_id;
     uint64_t events;

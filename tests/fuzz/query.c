@@ -186,10 +186,12 @@ check_key(const struct query *q, const struct query_limits *limits)
 static void
 check_start(const struct query *q, struct text header, const struct query_limits *limits)
 {
-    FUZZ_CHECK((q->start == START_RESET) <= (q->reset != CURSOR_EXACT), "a reset without reason");
-    FUZZ_CHECK(q->start != START_AFTER || q->id >= 0, "after %lld", (long long)q->id);
-    FUZZ_CHECK(q->start != START_BEFORE || (limits->kind == QUERY_PAGE && q->id >= 1),
-               "before %lld", (long long)q->id);
+    FUZZ_CHECK((q->start.kind == START_RESET) <= (q->start.reset != CURSOR_EXACT),
+               "a reset without reason");
+    FUZZ_CHECK(q->start.kind != START_AFTER || q->start.id >= 0, "after %lld",
+               (long long)q->start.id);
+    FUZZ_CHECK(q->start.kind != START_BEFORE || (limits->kind == QUERY_PAGE && q->start.id >= 1),
+               "before %lld", (long long)q->start.id);
     FUZZ_CHECK(q->wait_ms >= 0, "wait %lld", (long long)q->wait_ms);
     FUZZ_CHECK(!q->limit || limits->kind != QUERY_STREAM, "a limit");
     FUZZ_CHECK(!q->topics || limits->kind == QUERY_TOPICS, "topics=");
@@ -197,8 +199,9 @@ check_start(const struct query *q, struct text header, const struct query_limits
         int64_t id;
         bool exact = cursor_parse(header, epoch, &id) == CURSOR_EXACT;
 
-        FUZZ_CHECK(q->start == (exact ? START_AFTER : START_RESET), "start %d", (int)q->start);
-        FUZZ_CHECK(!exact || q->id == id, "after %lld", (long long)q->id);
+        FUZZ_CHECK(q->start.kind == (exact ? START_AFTER : START_RESET), "start %d",
+                   (int)q->start.kind);
+        FUZZ_CHECK(!exact || q->start.id == id, "after %lld", (long long)q->start.id);
         FUZZ_CHECK(text_equal(text_of(q->requested), header), "\"%s\" was requested", q->requested);
     }
 }

@@ -209,7 +209,7 @@ client_connect(struct client *c, struct hub *hub, struct subscription *what, int
     c->last = position;
     c->checked = table_after(position);
     outlet_init(&c->out, FD_FIRST + (int)(c - clients), REQUEST_ID, false);
-    c->sub = (struct subscriber){.reset_now = c->reset_now, .at.cursor = position};
+    c->sub = (struct subscriber){.reset_now = c->reset_now, .at.pos.cursor = position};
     c->sub.feed = hub_hold(hub, what);
     REQUIRE(c->sub.feed);
     hub_join(hub, &c->sub);
@@ -245,7 +245,7 @@ sent(struct client *c, struct hub *hub, enum outlet_sent result)
         return false;
     REQUIRE(!outlet_pending(&c->out) && c->head_n == 0 && c->text.length == 0);
     REQUIRE(at->events == c->events && at->last_id == c->last_id && at->first_id == c->first_id);
-    REQUIRE(at->live_told == (c->lives == 1) && at->cursor >= c->last);
+    REQUIRE(at->live_told == (c->lives == 1) && at->pos.cursor >= c->last);
     return true;
 }
 
@@ -261,7 +261,7 @@ flush_record(struct client *c, struct hub *hub)
     gather_init(&g, 200 + rnd(3) * rnd(1000));
     gathered = subscriber_gather(&c->sub, &g, EPOCH);
     if (c->sub.at.live_told && !before.live_told) /* history has been given, all of it */
-        REQUIRE(c->sub.at.cursor >= hub->window.head_id);
+        REQUIRE(c->sub.at.pos.cursor >= hub->window.head_id);
     if (g.bytes > 0) {
         result = outlet_gather(&c->out, &g);
         if (result == OUTLET_NOTHING)

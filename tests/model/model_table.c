@@ -243,8 +243,8 @@ table_read(const struct subscription *filter, int64_t after, size_t rows_max, si
     }
     if (i == table.n)
         p->through = table.next_id - 1 > after ? table.next_id - 1 : after;
-    p->oldest = oldest();
-    p->newest = table.next_id - 1;
-    p->pruned_through = table.pruned_through;
+    p->marks.oldest = oldest();
+    p->marks.newest = table.next_id - 1;
+    p->marks.pruned_through = table.pruned_through;
     return p;
 }

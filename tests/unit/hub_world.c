@@ -50,9 +50,9 @@ read_page(const struct subscription *filter, int64_t after, size_t rows_max, boo
         }
         p->through = id;
     }
-    p->oldest = pruned_through + 1;
-    p->newest = newest;
-    p->pruned_through = pruned_through;
+    p->marks.oldest = pruned_through + 1;
+    p->marks.newest = newest;
+    p->marks.pruned_through = pruned_through;
     return p;
 }
 
@@ -88,7 +88,7 @@ join(struct client *c, struct subscription what, int64_t cursor)
     c->sub.feed = hub_hold(&hub, &what);
     if (!c->sub.feed)
         return false;
-    c->sub.at.cursor = cursor;
+    c->sub.at.pos.cursor = cursor;
     hub_join(&hub, &c->sub);
     return true;
 }

@@ -61,10 +61,10 @@ append(struct world *w, const char *topic, const char *type, const char *key)
     return id;
 }
 
-struct store_marks
+struct marks
 marks(struct world *w)
 {
-    struct store_marks m;
+    struct marks m;
 
     assert_int_equal(store_marks(w->store, &m, &w->eb), ERR_OK);
     return m;

@@ -45,7 +45,7 @@ int64_t number(struct world *w, const char *sql);
 /* One event in a transaction of its own; its id. */
 int64_t append(struct world *w, const char *topic, const char *type, const char *key);
 
-struct store_marks marks(struct world *w);
+struct marks marks(struct world *w);
 
 /* For store_read(): `context` is an int that counts the rows. */
 bool count_rows(void *context, const struct event *e);

@@ -19,7 +19,7 @@ rings_that_may_not_grow_keep_what_is_newer(void **state)
     assert_int_equal(a.sub.feed->capacity + b.sub.feed->capacity, 48);
     assert_in_range(a.sub.feed->floor_id, 150 - 32, 150 - 8);
     assert_in_range(b.sub.feed->floor_id, 150 - 32, 150 - 8);
-    a.sub.at.cursor = b.sub.at.cursor = 146;
+    a.sub.at.pos.cursor = b.sub.at.pos.cursor = 146;
     catch_up(&a);
     catch_up(&b);
     assert_string_equal(a.ids, "147 148 149 150 live ");
@@ -57,7 +57,7 @@ the_newest_n_are_found_in_memory_or_not_at_all(void **state)
     assert_true(feed_last(some.sub.feed, 5, &position)); /* 16, 19, 22, 25, 28 */
     assert_in_range(position, 14, 15);
     assert_false(feed_last(some.sub.feed, 6, &position));
-    some.sub.at.cursor = 15;
+    some.sub.at.pos.cursor = 15;
     catch_up(&some);
     assert_string_equal(some.ids, "16 19 22 25 28 live ");
     leave(&all);

@@ -267,7 +267,7 @@ pages_above_the_bound_are_forgotten(void **state)
     assert_true(hub.cache_bytes > 2000);
     hub_trim(&hub);
     assert_true(hub.cache_bytes <= 2000);
-    c.sub.at.cursor = 2; /* the same again: pages that are gone are fetched anew */
+    c.sub.at.pos.cursor = 2; /* the same again: pages that are gone are fetched anew */
     c.ids[0] = '\0';
     catch_up(&c);
     assert_non_null(strstr(c.ids, "3 4 5 6 7 "));

@@ -334,13 +334,13 @@ temporary(const char *content)
 static void
 a_position_survives_as_text(void **state)
 {
-    struct position p = {.in_file = true,
-                         .offset = 1LL << 40,
-                         .line = 7,
-                         .device = 1,
-                         .inode = UINT64_MAX,
-                         .print = 0xfedcba9876543210};
-    struct position q;
+    struct file_position p = {.in_file = true,
+                              .offset = 1LL << 40,
+                              .line = 7,
+                              .device = 1,
+                              .inode = UINT64_MAX,
+                              .print = 0xfedcba9876543210};
+    struct file_position q;
     struct errbuf eb;
     struct buf out;
 
@@ -354,7 +354,7 @@ a_position_survives_as_text(void **state)
     assert_string_equal(q.id, "[\"id\"]\n");
     position_finish(&q);
     buf_clear(&out);
-    position_write(&out, &(struct position){0}, TEXT_LIT("5"));
+    position_write(&out, &(struct file_position){0}, TEXT_LIT("5"));
     buf_byte(&out, '\0');
     assert_string_equal(out.data, "{\"id\":\"5\"}");
     assert_int_equal(position_read(&q, out.data, &eb), ERR_OK);
@@ -370,7 +370,7 @@ a_position_fits_the_content_it_was_taken_of(void **state)
 {
     FILE *file = temporary("one\ntwo\n");
     int fd = fileno(file);
-    struct position p = {0};
+    struct file_position p = {0};
     bool fits;
 
     (void)state;
@@ -438,7 +438,7 @@ open_everything(void)
     struct queue *queue = NULL;
     struct rotation files = {0};
     struct source *source = NULL;
-    struct position position = {0};
+    struct file_position position = {0};
     struct errbuf eb;
     enum err err = decode ? ERR_OK : ERR_NOMEM;
 

@@ -31,7 +31,7 @@ describe(const struct query *q, char *line, size_t size)
 {
     char start[64] = "?";
 
-    switch (q->start) {
+    switch (q->start.kind) {
     case START_NOW:
         snprintf(start, sizeof start, "now");
         break;
@@ -39,23 +39,24 @@ describe(const struct query *q, char *line, size_t size)
         snprintf(start, sizeof start, "earliest");
         break;
     case START_AFTER:
-        snprintf(start, sizeof start, "after %lld", (long long)q->id);
+        snprintf(start, sizeof start, "after %lld", (long long)q->start.id);
         break;
     case START_SINCE:
-        snprintf(start, sizeof start, "since %lld", (long long)q->time_ms);
+        snprintf(start, sizeof start, "since %lld", (long long)q->start.time_ms);
         break;
     case START_LAST:
-        snprintf(start, sizeof start, "last %u", q->count);
+        snprintf(start, sizeof start, "last %u", q->start.count);
         break;
     case START_BEFORE:
-        snprintf(start, sizeof start, "before %lld", (long long)q->id);
+        snprintf(start, sizeof start, "before %lld", (long long)q->start.id);
         break;
     case START_RESET:
-        snprintf(start, sizeof start, "reset %s", cursor_reset_name(q->reset));
+        snprintf(start, sizeof start, "reset %s", cursor_reset_name(q->start.reset));
         break;
     }
-    snprintf(line, size, "%s [%s]%s%s%s", start, q->what.key, q->reset_now ? " reset=now" : "",
-             q->requested ? " " : "", q->requested ? q->requested : "");
+    snprintf(line, size, "%s [%s]%s%s%s", start, q->what.key,
+             q->start.reset_now ? " reset=now" : "", q->requested ? " " : "",
+             q->requested ? q->requested : "");
 }
 
 struct row {
@@ -423,7 +424,7 @@ a_query_survives_a_failure_at_every_allocation(void **state)
             continue;
         }
         assert_string_equal(q.what.key, "topic=ab*&topic=b&type=t");
-        assert_int_equal(q.id, 10);
+        assert_int_equal(q.start.id, 10);
         query_finish(&q);
     }
 }

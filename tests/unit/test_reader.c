@@ -30,7 +30,7 @@ struct world {
     struct reader *reader;
     int wake[2];  /* the reader's thread writes a byte */
     int64_t seen; /* the tail has been taken up to here */
-    struct store_marks marks;
+    struct marks marks;
     int log, stderr_before; /* while standard error goes to a file; else -1 */
 };
 
@@ -173,7 +173,7 @@ take_page(struct world *w, size_t *n)
         w->seen++;
     }
     w->seen = p->through;
-    w->marks = (struct store_marks){p->oldest, p->newest, p->pruned_through};
+    w->marks = p->marks;
     if (n)
         *n = p->n;
     page_destroy(p);
@@ -379,7 +379,7 @@ a_job_reads_a_page_of_what_matches(void **state)
     assert_int_equal(job.err, ERR_OK);
     assert_int_equal(job.page->after, 3);
     assert_int_equal(job.page->n, 4);
-    assert_int_equal(job.page->newest, 30);
+    assert_int_equal(job.page->marks.newest, 30);
     for (size_t i = 0; i < job.page->n; i++)
         assert_int_equal(job.page->entries[i].id % 3, job.page->entries[0].id % 3);
     assert_true(job.page->through >= job.page->entries[3].id);

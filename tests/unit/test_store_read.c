@@ -160,7 +160,7 @@ receive(void *context, const struct event *e)
 static void
 check_pages(struct world *w, const struct reference *r, const struct subscription *f)
 {
-    struct store_marks m = marks(w);
+    struct marks m = marks(w);
     struct received c = {.r = r, .f = f, .picky = dice(3) == 0};
     struct store_query q = {.filter = f, .after = dice((uint32_t)m.newest + 1)};
     struct store_page page = {0};
@@ -215,7 +215,7 @@ receive_back(void *context, const struct event *e)
 static void
 check_pages_back(struct world *w, const struct reference *r, const struct subscription *f)
 {
-    struct store_marks m = marks(w);
+    struct marks m = marks(w);
     struct received c = {.r = r, .f = f, .next = r->n, .picky = dice(3) == 0};
     struct store_query q = {.filter = f, .after = 1 + dice((uint32_t)m.newest + 2)};
     struct store_page page = {0};
