@@ -1,13 +1,12 @@
 #include "fcgi/publish.h"
 
-#include <strings.h>
-
 #include "base/log.h"
 #include "base/mem.h"
 #include "http/access.h"
 #include "fcgi/respond.h"
 #include "fcgi/conn.h"
 #include "http/form.h"
+#include "http/header.h"
 #include "http/request.h"
 #include "fcgi/state.h"
 
@@ -18,22 +17,13 @@ enum {
 };
 
 static bool
-has_type(struct text content_type, const char *type)
-{
-    size_t n = strlen(type);
-
-    return content_type.n >= n && strncasecmp(content_type.p, type, n) == 0 &&
-           (content_type.n == n || content_type.p[n] == ';' || content_type.p[n] == ' ');
-}
-
-static bool
 choose_format(struct text content_type, enum body_format *format)
 {
-    if (has_type(content_type, "application/json"))
+    if (header_is_type(content_type, "application/json"))
         *format = BODY_JSON;
-    else if (has_type(content_type, "application/x-ndjson"))
+    else if (header_is_type(content_type, "application/x-ndjson"))
         *format = BODY_NDJSON;
-    else if (has_type(content_type, "application/x-www-form-urlencoded"))
+    else if (header_is_type(content_type, "application/x-www-form-urlencoded"))
         *format = BODY_FORM;
     else
         return false;
@@ -65,11 +55,12 @@ static enum err
 take_request(struct writer_job *job, const struct request *r, struct errbuf *eb)
 {
     enum err err = take_topic(job, r->query, eb);
+    struct errbuf why;
 
     if (err == ERR_OK && r->idempotency_key.n > 0) {
-        job->key = mem_copy(r->idempotency_key);
-        if (!job->key)
-            err = err_set(eb, ERR_NOMEM, "out of memory");
+        err = header_string(r->idempotency_key, &job->key, &why);
+        if (err != ERR_OK)
+            err_set(eb, err, "Idempotency-Key: %s", why.text);
     }
     return err;
 }

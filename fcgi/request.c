@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "fcgi/record.h"
+#include "http/header.h"
 
 enum { FCGX_READ_BYTES = 8192 }; /* what libfcgi reads at a time */
 
@@ -100,6 +101,16 @@ struct used_parameter {
     struct text name;
 };
 
+/* The value of a header comes as the web server took it off the line: nginx leaves tabs at its
+ * ends. */
+static struct text
+value_of(struct text name, const char *value)
+{
+    bool header = text_starts(name, TEXT_LIT("HTTP_")) || text_starts(name, TEXT_LIT("CONTENT_"));
+
+    return header ? header_trim(text_of(value)) : text_of(value);
+}
+
 /* Looks each variable up among the parameters that are used; sums their lengths. The first of
  * several with one name counts. */
 static size_t
@@ -116,7 +127,7 @@ find_parameters(char **environment, const struct used_parameter *used, size_t n,
             if (!text_equal(name, used[i].name))
                 continue;
             if (!used[i].member->p) {
-                *used[i].member = text_of(end + 1);
+                *used[i].member = value_of(name, end + 1);
                 total += used[i].member->n;
             }
             break;

@@ -1,6 +1,6 @@
 #include "http/accept.h"
 
-#include <strings.h>
+#include "http/header.h"
 
 /* The forms in the order in which they win when nothing else decides. */
 enum { STREAM, JSON, NDJSON, N_FORMS };
@@ -20,38 +20,6 @@ struct preference {
     enum closeness closeness;
     int q; /* thousandths */
 };
-
-static struct text
-trim(struct text s)
-{
-    while (s.n > 0 && (s.p[0] == ' ' || s.p[0] == '\t'))
-        s = (struct text){s.p + 1, s.n - 1};
-    while (s.n > 0 && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
-        s.n--;
-    return s;
-}
-
-/* Takes the part up to the separator off *rest; false when nothing is left. */
-static bool
-next_part(struct text *rest, char separator, struct text *part)
-{
-    const char *end;
-
-    if (rest->n == 0)
-        return false;
-    end = memchr(rest->p, separator, rest->n);
-    part->p = rest->p;
-    part->n = end ? (size_t)(end - rest->p) : rest->n;
-    *rest = end ? (struct text){end + 1, rest->n - part->n - 1} : TEXT_LIT("");
-    *part = trim(*part);
-    return true;
-}
-
-static bool
-same(struct text a, const char *b)
-{
-    return a.n == strlen(b) && strncasecmp(a.p, b, a.n) == 0;
-}
 
 /* "0.5" is 500; what cannot be read is 1000, as if it were not there. */
 static int
@@ -75,7 +43,7 @@ weight_among(struct text parameters)
 {
     struct text parameter;
 
-    while (next_part(&parameters, ';', &parameter))
+    while (header_next(&parameters, ';', &parameter))
         if (parameter.n > 2 && (parameter.p[0] == 'q' || parameter.p[0] == 'Q') &&
             parameter.p[1] == '=')
             return weight((struct text){parameter.p + 2, parameter.n - 2});
@@ -87,15 +55,15 @@ closeness_of(struct text range, int form)
 {
     struct text type, subtype = range;
 
-    if (!next_part(&subtype, '/', &type) || !subtype.p)
+    if (!header_next(&subtype, '/', &type))
         return NOT_AT_ALL;
-    if (same(type, "*"))
-        return same(subtype, "*") ? ANY_TYPE : NOT_AT_ALL;
-    if (!same(type, forms[form].type))
+    if (header_same(type, "*"))
+        return header_same(subtype, "*") ? ANY_TYPE : NOT_AT_ALL;
+    if (!header_same(type, forms[form].type))
         return NOT_AT_ALL;
-    if (same(subtype, "*"))
+    if (header_same(subtype, "*"))
         return ANY_SUBTYPE;
-    return same(subtype, forms[form].subtype) ? BY_NAME : NOT_AT_ALL;
+    return header_same(subtype, forms[form].subtype) ? BY_NAME : NOT_AT_ALL;
 }
 
 static void
@@ -103,11 +71,11 @@ read_ranges(struct text accept, struct preference *preferences)
 {
     struct text part;
 
-    while (next_part(&accept, ',', &part)) {
+    while (header_next(&accept, ',', &part)) {
         struct text range, parameters = part;
         int q;
 
-        if (!next_part(&parameters, ';', &range))
+        if (!header_next(&parameters, ';', &range))
             continue;
         q = weight_among(parameters);
         for (int i = 0; i < N_FORMS; i++) {
@@ -139,16 +107,13 @@ accept_choose(struct text accept)
                                                                              : ACCEPT_ANY;
 }
 
+/* A tag is found by its quotes, which stand in no tag. */
 bool
 accept_none_match(struct text if_none_match, struct text tag)
 {
-    struct text part;
+    struct text list = header_trim(if_none_match);
 
-    while (next_part(&if_none_match, ',', &part)) {
-        if (text_starts(part, TEXT_LIT("W/")))
-            part = (struct text){part.p + 2, part.n - 2};
-        if (text_equal(part, TEXT_LIT("*")) || text_equal(part, tag))
-            return true;
-    }
-    return false;
+    if (list.n == 0)
+        return false;
+    return text_equal(list, TEXT_LIT("*")) || memmem(list.p, list.n, tag.p, tag.n);
 }

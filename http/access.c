@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "http/cors.h"
+#include "http/header.h"
 
 #define NEEDED "WWW-Authenticate: Bearer realm=\"freshet\"\r\n"
 #define REFUSED "WWW-Authenticate: Bearer realm=\"freshet\", error=\"invalid_token\"\r\n"
@@ -20,16 +21,6 @@ deny(struct access *a, int status, const char *challenge, const char *why)
 
 /* ---- finding the token ---- */
 
-static struct text
-trim(struct text s)
-{
-    while (s.n > 0 && (s.p[0] == ' ' || s.p[0] == '\t'))
-        s = (struct text){s.p + 1, s.n - 1};
-    while (s.n > 0 && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
-        s.n--;
-    return s;
-}
-
 static bool
 is_bearer(struct text authorization, struct text *token)
 {
@@ -39,8 +30,17 @@ is_bearer(struct text authorization, struct text *token)
         return false;
     if (authorization.n > n && authorization.p[n] != ' ')
         return false;
-    *token = trim((struct text){authorization.p + n, authorization.n - n});
+    *token = header_trim((struct text){authorization.p + n, authorization.n - n});
     return true;
+}
+
+/* RFC 6265, 4.1.1: a value may stand in double quotes; they are not part of a token. */
+static struct text
+without_quotes(struct text s)
+{
+    bool quoted = s.n >= 2 && s.p[0] == '"' && s.p[s.n - 1] == '"';
+
+    return quoted ? (struct text){s.p + 1, s.n - 2} : s;
 }
 
 /* How many cookies of this name there are; *value is the first one's. */
@@ -56,12 +56,13 @@ find_cookie(struct text cookies, const char *name, struct text *value)
         const char *equals;
 
         cookies = (struct text){cookies.p + used, cookies.n - used};
-        one = trim(one);
+        one = header_trim(one);
         equals = memchr(one.p, '=', one.n);
         if (!equals || !text_equal((struct text){one.p, (size_t)(equals - one.p)}, text_of(name)))
             continue;
         if (found++ == 0)
-            *value = (struct text){equals + 1, (size_t)(one.p + one.n - equals - 1)};
+            *value =
+                without_quotes((struct text){equals + 1, (size_t)(one.p + one.n - equals - 1)});
     }
     return found;
 }
@@ -182,7 +183,7 @@ access_decide(const struct access_rules *rules, const struct request *r, int64_t
               struct access *a)
 {
     bool writing = text_equal(r->method, TEXT_LIT("POST"));
-    bool vouched = writing ? r->publish.p != NULL : trim(r->topics).n > 0;
+    bool vouched = writing ? r->publish.p != NULL : header_trim(r->topics).n > 0;
     struct token t;
     bool good;
     enum err err;

@@ -58,6 +58,8 @@ const table = () => [
     ['a good token', 'hs', bearer(good()), 200],
     ['a good token, scheme in lower case', 'hs', header('Authorization', `bearer ${good()}`), 200],
     ['a good token in the cookie', 'hs', cookie(good()), 200],
+    ['a good token in the cookie, in double quotes', 'hs', header('Cookie', `theme="dark"; login="${good()}"`), 200],
+    ['a bad token in the cookie, in double quotes', 'hs', header('Cookie', `login="${good()}x"`), 401],
     ['the cookie of another name', 'hs', header('Cookie', `token=${good()}`), 401],
     ['two cookies', 'hs', header('Cookie', `login=${good()}; login=${good()}`), 401],
     ['a token in the query', 'hs', [], 401, `?access_token=${good()}&token=${good()}&authorization=${good()}`],

@@ -87,6 +87,16 @@ for (const server of servers) {
         it('a media type with parameters, whatever its case', () => accepted('media', [[null, 'x', null]],
             { topic: 'media', data: 'x' }, { type: 'Application/JSON; charset=utf-8' }));
 
+        for (const [what, type] of [['a tab', '\t'], ['blanks and tabs', ' \t ']]) {
+            it(`a media type with ${what} wherever white space may stand`, async () => {
+                for (const media of ['application/json', 'application/x-ndjson'])
+                    for (const value of [`${media}${type};${type}charset=utf-8`, `${type}${media}${type}`]) {
+                        const answer = await post(world.url(), { topic: `white ${media}`, data: 'x' }, { type: value });
+                        assert.equal(answer.status, 201, `${JSON.stringify(value)}: ${answer.text}`);
+                    }
+            });
+        }
+
         it('the topic of the query is for events that name none', async () => {
             const answer = await post(world.url('?topic=of+query%2F1'),
                 lines({ data: 1 }, { topic: 'own topic', data: 2 }), { type: 'ndjson' });
@@ -125,6 +135,18 @@ for (const server of servers) {
                 options, '', 200);
             assert.deepEqual(second.json(), first.json());
             assert.equal(second.headers.location, first.headers.location);
+        });
+
+        it('Idempotency-Key in quotes, as the draft has it, is the same key as without', async () => {
+            const body = { topic: 'quoted', data: 'x' };
+            const send = (key) => post(world.url(), body, { headers: { 'Idempotency-Key': key } });
+            const answers = [await send('"quoted \\"1\\\\"'), await send('\t"quoted \\"1\\\\" '), await send('quoted "1\\')];
+            assert.deepEqual(answers.map((answer) => answer.status), [201, 200, 200]);
+            assert.deepEqual(rows(db, 'quoted'), [[seqs(answers[0])[0], null, 'x', 'quoted "1\\']]);
+            for (const bad of ['"open', '"a" b', '"a";p', '"a\\b"', '""']) {
+                const answer = await send(bad);
+                assert.equal(answer.status, 400, `${bad}: ${answer.text}`);
+            }
         });
 
         it('of several events the key is numbered', async () => {

@@ -201,7 +201,10 @@ find_token(const struct request *r)
             continue;
         if (found != NONE)
             return BAD;
-        found = text_equal(one, TEXT_LIT("login=" TOKEN_A)) ? GOOD : BAD;
+        found = text_equal(one, TEXT_LIT("login=" TOKEN_A)) ||
+                        text_equal(one, TEXT_LIT("login=\"" TOKEN_A "\""))
+                    ? GOOD
+                    : BAD;
     }
     return found;
 }

@@ -41,6 +41,9 @@ the_greatest_q_wins_and_names_beat_wildcards(void **state)
         {"*/*;q=0.5, application/json;q=0.4", ACCEPT_ANY},
         {"application/json;q=1.000, */*;q=1.0", ACCEPT_JSON},
         {"application/json;v=1;Q=0.3, text/event-stream;q=0.2", ACCEPT_JSON},
+        {"text/event-stream\t;\tq=0.5\t,\tapplication/json", ACCEPT_JSON},
+        {"text/html;what=\"a, application/json, \\\", b\"", ACCEPT_ANY},
+        {"application/json;what=\"a;q=0\"", ACCEPT_JSON},
         /* what cannot be read counts as far as it can */
         {",,;q=1, ,application/json,", ACCEPT_JSON},
         {"application/json;q=high", ACCEPT_JSON},
@@ -63,10 +66,19 @@ a_tag_is_found_in_the_list(void **state)
         const char *list;
         bool found;
     } rows[] = {
-        {NULL, false},           {"", false},       {"*", true},
-        {"\"a\"", true},         {"W/\"a\"", true}, {"\"b\", \"a\"", true},
-        {"\"b\",W/\"a\"", true}, {"\"A\"", false},  {"a", false},
+        {NULL, false},
+        {"", false},
+        {"*", true},
+        {"\"a\"", true},
+        {"W/\"a\"", true},
+        {"\"b\", \"a\"", true},
+        {"\"b\",W/\"a\"", true},
+        {"\"A\"", false},
+        {"a", false},
         {"\"ab\"", false},
+        {"\t\"b\"\t,\t\"a\"\t", true},
+        {"\"b,\",\"a\"", true},
+        {" * ", true},
     };
 
     (void)state;

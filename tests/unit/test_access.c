@@ -40,7 +40,7 @@ enum mutation {
     EMPTY,
 };
 
-enum via { NOWHERE, BEARER, LOWER_CASE, COOKIE, COOKIE_TWICE, TWICE, QUERY, BASIC };
+enum via { NOWHERE, BEARER, LOWER_CASE, COOKIE, QUOTED, COOKIE_TWICE, TWICE, QUERY, BASIC };
 
 struct row {
     int status;
@@ -100,6 +100,7 @@ static const struct row table[] = {
     ROW(0, "news/*", HS, "GET", BEARER),
     ROW(0, "news/*", HS, "GET", LOWER_CASE),
     ROW(0, "news/*", HS, "GET", COOKIE),
+    ROW(0, "news/*", HS, "GET", QUOTED),
     ROW(0, "news/*", RS, "GET", BEARER),
     ROW(0, "news/*", ES, "GET", BEARER),
     ROW(0, "news/*", HS, "GET", BEARER, .header = "{\"kid\":\"../../dev/null\"}"),
@@ -176,6 +177,8 @@ static const struct row table[] = {
     ROW(401, NULL, HS, "GET", BEARER, .mutation = GARBAGE),
     ROW(401, NULL, HS, "GET", BEARER, .mutation = EMPTY),
     ROW(401, NULL, HS, "GET", COOKIE, .mutation = EMPTY),
+    ROW(401, NULL, HS, "GET", QUOTED, .mutation = EMPTY),
+    ROW(401, NULL, HS, "GET", QUOTED, .mutation = LAST_BYTE),
     ROW(401, NULL, HS, "GET", BEARER, .header = "{\"crit\":[\"exp\"]}"),
     ROW(401, NULL, HS, "GET", TWICE),
     ROW(401, NULL, HS, "GET", COOKIE_TWICE),
@@ -348,6 +351,9 @@ fill_request(const struct row *row, const char *token, char *room, size_t size, 
     case COOKIE:
         snprintf(room, size, "a=b; xlogin=no; login=%s; c", token);
         break;
+    case QUOTED:
+        snprintf(room, size, "a=\"b\"; login=\"%s\" ;c", token);
+        break;
     case COOKIE_TWICE:
         snprintf(room, size, "login=%s; login=%s", token, token);
         break;
@@ -356,7 +362,7 @@ fill_request(const struct row *row, const char *token, char *room, size_t size, 
         r->query = text_of(room);
         return;
     }
-    if (row->via == COOKIE || row->via == COOKIE_TWICE)
+    if (row->via == COOKIE || row->via == QUOTED || row->via == COOKIE_TWICE)
         r->cookie = text_of(room);
     else
         r->authorization = text_of(room);
