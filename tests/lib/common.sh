@@ -39,10 +39,10 @@ install_missing() {
     done
     [ -n "$missing" ] || return 0
     say "installing:$missing"
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update >&2
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 update >&2
     # shellcheck disable=SC2086
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
-        install $missing >&2
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 \
+        --no-install-recommends install $missing >&2
 }
 
 BUILD_PACKAGES='gcc libc6-dev make autoconf automake pkg-config libfcgi-dev libjson-c-dev
