@@ -48,17 +48,16 @@ write_position(struct intake *in, struct errbuf *eb)
     return ERR_OK;
 }
 
-/* Hands over what there is, if there is anything. */
+/* Hands over what there is, if there is anything. What was rejected is on disk before a position
+ * passes it; without a position it is written too. */
 static enum err
 submit(struct intake *in, struct errbuf *eb)
 {
-    enum err err;
+    enum err err = rejects_flush(in->rejects, eb);
 
-    if (!in->batch && !(in->moved && in->settings->source))
-        return ERR_OK;
+    if (err != ERR_OK || (!in->batch && !(in->moved && in->settings->source)))
+        return err;
     err = begin_batch(in, eb);
-    if (err == ERR_OK)
-        err = rejects_flush(in->rejects, eb);
     if (err == ERR_OK)
         err = write_position(in, eb);
     if (err != ERR_OK)
@@ -72,7 +71,7 @@ submit(struct intake *in, struct errbuf *eb)
 static bool
 has_pending(const struct intake *in)
 {
-    return in->batch || (in->moved && in->settings->source);
+    return in->batch || (in->moved && in->settings->source) || rejects_pending(in->rejects);
 }
 
 /* Waits until the input, the committer (when it has something to do) or a stop has news, or wait_ms

@@ -89,6 +89,12 @@ rejects_add(struct rejects *r, enum format format, const struct split_item *item
                                                                          : ERR_OK;
 }
 
+bool
+rejects_pending(const struct rejects *r)
+{
+    return r->pending.length > 0 || r->unsynced;
+}
+
 enum err
 rejects_flush(struct rejects *r, struct errbuf *eb)
 {

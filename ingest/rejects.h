@@ -24,6 +24,8 @@ void rejects_close(struct rejects *r);
 /* One item of any kind; a line that is too long comes in its pieces. */
 enum err rejects_add(struct rejects *r, enum format format, const struct split_item *item,
                      struct errbuf *eb);
+/* True when something is not on disk yet. */
+bool rejects_pending(const struct rejects *r);
 /* Everything is on disk. */
 enum err rejects_flush(struct rejects *r, struct errbuf *eb);
 

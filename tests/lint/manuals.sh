@@ -10,6 +10,8 @@ cd "${top_srcdir:-.}"
 
 for page in doc/*.[1-8]; do
     report "$page is well-formed" "$(mandoc -Tlint -W warning "$page" 2>&1 || :)"
+    # A macro takes quotes away from around its arguments: examples that have some stand between .Bd and .Ed.
+    report "$page shows the quotes of its examples" "$(grep -nE '^\.D[l1] .*"' "$page" || :)"
 done
 
 # Every program has these three (base/option.h).

@@ -135,6 +135,26 @@ is "SELECT type, key, data FROM events WHERE topic = 'again'" 'edit|2|{"n":
 1}
 ||no JSON'
 
+story "what is rejected is kept, also when no event comes after it"
+printf 'bad\n' | run 0 --rejects kept
+[ "$(cat kept)" = bad ] || fail "kept: $(cat kept)"
+lines 1 5 >in
+printf 'worse\nworst' >>in
+run 0 --rejects kept --batch-events 5 in
+[ "$(cat kept)" = "bad
+worse
+worst" ] || fail "kept: $(cat kept)"
+
+story "and while a file is followed, before anything ends"
+kept_is() { [ "$(cat kept)" = "$1" ]; }
+echo bad >log
+start --follow log --rejects kept
+wait_for kept_is bad
+echo worse >>log
+wait_for kept_is "bad
+worse"
+end KILL 137
+
 story "rejects that cannot be kept end the run, and nothing that came after is committed"
 lines 1 10 >in
 echo 'no JSON' >>in
