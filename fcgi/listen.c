@@ -194,9 +194,23 @@ listen_sockets(const char *address, const char *socket_mode, int *sockets, int r
     return err;
 }
 
-void
-listen_cleanup(const char *address)
+int
+listen_file(const char *address)
 {
-    if (address && strncmp(address, "unix:", 5) == 0)
+    if (!address || strncmp(address, "unix:", 5) != 0)
+        return -1;
+    return open(address + 5, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+}
+
+void
+listen_cleanup(const char *address, int file)
+{
+    struct stat ours, there;
+
+    if (file < 0)
+        return;
+    if (fstat(file, &ours) == 0 && lstat(address + 5, &there) == 0 && ours.st_dev == there.st_dev &&
+        ours.st_ino == there.st_ino)
         unlink(address + 5);
+    close(file);
 }

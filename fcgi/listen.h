@@ -11,7 +11,11 @@
 enum err listen_sockets(const char *address, const char *socket_mode, int *sockets, int room,
                         int *n, struct errbuf *eb);
 
-/* Removes the unix socket that listen_sockets() made, if it did. */
-void listen_cleanup(const char *address);
+/* Holds on to the file of a unix socket that listen_sockets() has just made, so that it can be told
+ * from the one of a successor: as long as it is open, its inode is given to no other file. -1 when
+ * there is none. */
+int listen_file(const char *address);
+/* Removes that file, unless another one has taken its place, and closes `file`. */
+void listen_cleanup(const char *address, int file);
 
 #endif

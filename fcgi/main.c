@@ -44,6 +44,18 @@ struct service {
     int sockets[SERVER_SOCKETS_MAX], n_sockets;
 };
 
+/* The workers end, each when its streams have; nobody accepts any more, so a successor may listen
+ * in the same place. */
+static void
+stop_listening(void *context)
+{
+    struct service *v = context;
+
+    for (int i = 0; i < v->n_sockets; i++)
+        close(v->sockets[i]);
+    v->n_sockets = 0;
+}
+
 static enum err
 serve_cgi(struct server *s, const struct service *v, struct store *store, struct errbuf *eb)
 {
@@ -125,7 +137,7 @@ start(struct service *v)
 {
     const struct settings *set = v->settings;
     struct errbuf eb;
-    int status;
+    int status, file;
     enum err err;
 
     loop_hold_signals();
@@ -138,6 +150,7 @@ start(struct service *v)
                          &v->n_sockets, &eb);
     if (err != ERR_OK)
         return fail(err, &eb, err == ERR_INVALID ? EXIT_USAGE : 0);
+    file = listen_file(set->listen);
     if (v->n_sockets > 0)
         log_line(LOG_INFO, "freshet-fcgi %s serves %s on %s", PACKAGE_VERSION, set->db,
                  set->listen ? set->listen : "an inherited socket");
@@ -145,9 +158,9 @@ start(struct service *v)
         log_line(LOG_WARN, "%s", eb.text);
     if (set->workers == 1 || v->n_sockets == 0)
         status = serve(v);
-    else if (workers_run((int)set->workers, serve, v, &status, &eb) != ERR_OK)
+    else if (workers_run((int)set->workers, serve, stop_listening, v, &status, &eb) != ERR_OK)
         status = fail(ERR_NOMEM, &eb, 0);
-    listen_cleanup(set->listen);
+    listen_cleanup(set->listen, file);
     return status;
 }
 

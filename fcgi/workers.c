@@ -24,6 +24,7 @@ struct workers {
     struct worker *all;
     int n;
     int (*work)(void *);
+    void (*on_stop)(void *);
     void *context;
     sigset_t signals, before;
     bool stopping;
@@ -115,8 +116,10 @@ supervise(struct workers *ws)
         int signal =
             waiting ? sigtimedwait(&ws->signals, NULL, &wait) : sigwaitinfo(&ws->signals, NULL);
 
-        if (signal == SIGTERM || signal == SIGINT)
+        if ((signal == SIGTERM || signal == SIGINT) && !ws->stopping) {
             ws->stopping = true;
+            ws->on_stop(ws->context);
+        }
         if (signal > 0 && signal != SIGCHLD)
             pass_on(ws, signal == SIGINT ? SIGTERM : signal);
         collect(ws);
@@ -125,9 +128,10 @@ supervise(struct workers *ws)
 }
 
 enum err
-workers_run(int n, int (*work)(void *), void *context, int *status, struct errbuf *eb)
+workers_run(int n, int (*work)(void *), void (*stopping)(void *), void *context, int *status,
+            struct errbuf *eb)
 {
-    struct workers ws = {.n = n, .work = work, .context = context};
+    struct workers ws = {.n = n, .work = work, .on_stop = stopping, .context = context};
 
     ws.all = mem_zalloc((size_t)n * sizeof *ws.all);
     if (!ws.all)

@@ -9,9 +9,10 @@
 
 #include "base/err.h"
 
-/* Runs work(context) in n processes; its result is the worker's exit status. Returns after SIGTERM
- * or SIGINT when all have ended; *status is then the program's. ERR_NOMEM. */
-enum err workers_run(int n, int (*work)(void *context), void *context, int *status,
-                     struct errbuf *eb);
+/* Runs work(context) in n processes; its result is the worker's exit status. SIGTERM or SIGINT ends
+ * them: stopping(context) is called once, in the parent, and the function returns when all have
+ * ended; *status is then the program's. ERR_NOMEM. */
+enum err workers_run(int n, int (*work)(void *context), void (*stopping)(void *context),
+                     void *context, int *status, struct errbuf *eb);
 
 #endif

@@ -10,8 +10,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { program } from './kit/env.mjs';
+import { head, Peer } from './kit/fastcgi.mjs';
 import { instrumented, residentKB } from './kit/memory.mjs';
-import { freePort } from './kit/net.mjs';
+import { accepts, freePort } from './kit/net.mjs';
 import { childrenOf, Process, run } from './kit/process.mjs';
 import { quiet, until } from './kit/wait.mjs';
 import { World } from './kit/world.mjs';
@@ -131,6 +132,28 @@ describe('the responder as a process', { concurrency: 3 }, () => {
         await world.responder.start();
         await world.live('?topic=a');
     });
+
+    for (const workers of ['1', '2']) {
+        story(`one that still drains leaves its successor's socket alone (${workers} at work)`,
+            { options: ['--workers', workers, '--drain', '60s', '--request-timeout', '60s'] }, async (world) => {
+                const old = world.responder.process;
+                const open = () => [old.pid, ...childrenOf(old.pid)].reduce((n, pid) => n + sockets(pid), 0);
+                const before = open();
+                // A request that is on its way for a long time: the old one does not end before it.
+                const peer = await Peer.open(world.responder.where);
+                peer.send(head({ REQUEST_METHOD: 'GET' }).subarray(0, 20));
+                await until('the request to be begun', () => open() > before);
+                old.signal('SIGTERM');
+                await until('the old one to listen no more', async () => !await accepts(world.responder.where));
+                await world.responder.start();
+                assert.equal(old.how, undefined, 'the old one is still there');
+                old.signal('SIGTERM'); // the second time all ends at once
+                assert.deepEqual(await old.exited, { code: 0, signal: null });
+                const stream = await world.live('?topic=a');
+                world.db.publish({ topic: 'a', data: 'of the new one' });
+                assert.equal((await stream.take(1))[0].data, 'of the new one');
+            });
+    }
 
     story('SIGHUP keeps streams and process', {}, async (world) => {
         const stream = await world.live('?topic=a');
