@@ -23,9 +23,34 @@ print_help(FILE *out)
           out);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
-    fputs("\nfreshet SUBCOMMAND --help tells a subcommand's options;\n"
+    fputs("\nfreshet help SUBCOMMAND, or freshet SUBCOMMAND --help, prints its options;\n"
           "freshet --help and freshet --version are understood too.\n",
           out);
+}
+
+static int
+run(int argc, char **argv)
+{
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(commands[i].name, argv[0]) == 0)
+            return commands[i].run(argc, argv);
+    fprintf(stderr, "freshet: \"%s\" is not a subcommand; see freshet --help\n", argv[0]);
+    return EXIT_USAGE;
+}
+
+/* freshet help [SUBCOMMAND] */
+static int
+help(const char *about)
+{
+    char name[64], option[] = "--help";
+    char *argv[] = {name, option, NULL};
+
+    if (!about) {
+        print_help(stdout);
+        return EXIT_OK;
+    }
+    snprintf(name, sizeof name, "%s", about);
+    return run(2, argv);
 }
 
 /* Output that could not be written, to a full disk for example, is a failure. */
@@ -47,17 +72,13 @@ main(int argc, char **argv)
         print_help(stderr);
         return EXIT_USAGE;
     }
-    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
-        print_help(stdout);
-        return finish(EXIT_OK);
-    }
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        return finish(help(NULL));
+    if (strcmp(name, "help") == 0)
+        return finish(help(argv[2]));
     if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
         printf("freshet %s\n", PACKAGE_VERSION);
         return finish(EXIT_OK);
     }
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
-        if (strcmp(name, commands[i].name) == 0)
-            return finish(commands[i].run(argc - 1, argv + 1));
-    fprintf(stderr, "freshet: \"%s\" is not a subcommand; see freshet --help\n", name);
-    return EXIT_USAGE;
+    return finish(run(argc - 1, argv + 1));
 }

@@ -280,8 +280,23 @@ load_file(const struct option_set *set, void *settings, const char *path, struct
     return ERR_OK;
 }
 
-/* One walk over argv. Given only_config, it looks for --config, --help and --version and sets
- * nothing else, because the file has to be read before the command line overrides it. */
+/* getopt leaves a short option's letter in optopt; where several stand together, optind is still at
+ * the argument that has them. */
+static enum err
+unknown_option(const struct option_set *set, char **argv, struct errbuf *eb)
+{
+    char letter[] = {'-', (char)optopt, '\0'};
+    bool is_short = optopt > 0 && optopt < VALUE_CONFIG;
+
+    return err_set(eb, ERR_INVALID,
+                   "%s is not an option of %s, or does not take a value; what follows -- is no "
+                   "option",
+                   is_short ? letter : argv[optind - 1], set->program);
+}
+
+/* One walk over argv, which getopt_long sorts: options first, then the arguments that are none.
+ * Given only_config, it looks for --config, --help and --version and sets nothing else, because the
+ * file has to be read before the command line overrides it. */
 static enum err
 walk(const struct option_set *set, const struct option *table, void *settings, int argc,
      char **argv, bool only_config, const char **config, enum option_outcome *outcome,
@@ -292,7 +307,7 @@ walk(const struct option_set *set, const struct option *table, void *settings, i
 
     optind = 0; /* glibc: start over, also with its own state */
     opterr = 0;
-    while (err == ERR_OK && (value = getopt_long(argc, argv, "+:hV", table, NULL)) != -1) {
+    while (err == ERR_OK && (value = getopt_long(argc, argv, ":hV", table, NULL)) != -1) {
         if (value == 'h' || value == VALUE_HELP)
             *outcome = OPTION_HELP;
         else if (value == 'V' || value == VALUE_VERSION)
@@ -302,9 +317,7 @@ walk(const struct option_set *set, const struct option *table, void *settings, i
         else if (value == ':')
             err = err_set(eb, ERR_INVALID, "%s needs a value", argv[optind - 1]);
         else if (value == '?')
-            err = err_set(eb, ERR_INVALID,
-                          "%s is not an option of %s, or does not take a value; see --help",
-                          argv[optind - 1], set->program);
+            err = unknown_option(set, argv, eb);
         else if (!only_config)
             err = set_value(&set->rows[value - ROW_BASE], settings, optarg ? optarg : "on", eb);
     }

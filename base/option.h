@@ -54,8 +54,9 @@ struct option_set {
 
 enum option_outcome { OPTION_RUN, OPTION_HELP, OPTION_VERSION };
 
-/* Sets every member of *settings (zeroed before) from defaults, file and command line. *rest is the
- * index in argv of the first argument that is no option. The rows "config", "help" and "version"
+/* Sets every member of *settings (zeroed before) from defaults, file and command line. Options may
+ * stand before and after arguments, up to "--": argv is sorted, options first, and *rest is the
+ * index of the first argument that is no option. The rows "config", "help" and "version"
  * are understood without being listed. After OPTION_HELP or OPTION_VERSION the caller prints and
  * ends. ERR_INVALID names the option, the value and what is allowed. On error nothing needs
  * freeing. */

@@ -249,6 +249,24 @@ options_have_defaults_units_and_bounds(void **state)
 }
 
 static void
+options_may_stand_behind_arguments(void **state)
+{
+    char *argv[] = {"prog", "input", "--count", "5", "-", "--quiet", "--", "--size", NULL};
+    struct settings s = {0};
+    enum option_outcome outcome;
+    struct errbuf eb;
+    int rest;
+
+    (void)state;
+    assert_int_equal(option_parse(&set, &s, 8, argv, &rest, &outcome, &eb), ERR_OK);
+    assert_true(s.count == 5 && s.quiet && s.size == 4096);
+    assert_int_equal(rest, 5);
+    assert_string_equal(argv[5], "input");
+    assert_string_equal(argv[6], "-");
+    assert_string_equal(argv[7], "--size");
+}
+
+static void
 options_survive_a_failure_at_every_allocation(void **state)
 {
     struct settings s;
@@ -429,6 +447,7 @@ main(void)
         cmocka_unit_test(integers_are_written_in_full_range),
         cmocka_unit_test(utf8_is_checked_strictly),
         cmocka_unit_test(options_have_defaults_units_and_bounds),
+        cmocka_unit_test(options_may_stand_behind_arguments),
         cmocka_unit_test(options_survive_a_failure_at_every_allocation),
         cmocka_unit_test(lists_collect_and_the_command_line_replaces_the_file),
         cmocka_unit_test(a_file_says_in_which_line_it_is_wrong),
