@@ -152,7 +152,7 @@ say_replaced(struct reader *r)
 
 /* Somebody may still be making it: as long as it cannot be opened, the old one is all there is. */
 static void
-try_replacement(struct reader *r)
+try_replacement(struct reader *r, enum store_place place)
 {
     const char *path = store_path(r->store);
     struct store *other;
@@ -165,8 +165,17 @@ try_replacement(struct reader *r)
         r->place_failing = true;
         return;
     }
-    log_line(LOG_WARN, "%s: has been replaced by another database (epoch %s instead of %s)", path,
-             store_epoch(other), store_epoch(r->store));
+    if (place == STORE_IN_PLACE)
+        log_line(LOG_WARN, "%s: has a new epoch (%s instead of %s)", path, store_epoch(other),
+                 store_epoch(r->store));
+    else
+        log_line(LOG_WARN, "%s: has been replaced by another database (epoch %s instead of %s)",
+                 path, store_epoch(other), store_epoch(r->store));
+    if (strcmp(store_epoch(other), store_epoch(r->store)) == 0)
+        log_line(LOG_WARN,
+                 "%s: is a copy of what was there before; if it lacks events that clients have "
+                 "had, run: freshet epoch --new --db %s",
+                 path, path);
     store_close(other);
     say_replaced(r);
 }
@@ -201,8 +210,8 @@ look_at_place(struct reader *r)
     r->place = place;
     if (place == STORE_WAL_LOST)
         say_replaced(r);
-    else if (place == STORE_REPLACED)
-        try_replacement(r);
+    else if (place == STORE_REPLACED || store_has_new_epoch(r->store))
+        try_replacement(r, place);
     else
         r->place_failing = false;
     r->place_at_us = clock_mono_us() + r->limits.poll_ms * 1000;

@@ -10,8 +10,14 @@
 
 #include "base/mem.h"
 
-#define RESTORE                                                                                    \
-    "restore a backup, or save what can be read: sqlite3 FILE .recover | sqlite3 NEWFILE, then "   \
+/* Debian 12's sqlite3 has no working .recover. What .dump cannot read it leaves out, and then ends
+ * with ROLLBACK; rules and triggers are in it, these two numbers and the WAL mode are not. */
+#define RESTORE "restore a backup, then: freshet epoch --new --db FILE"
+#define SAVE                                                                                       \
+    "or save what can be read:\n"                                                                  \
+    "(echo 'PRAGMA application_id = 0x%08x; PRAGMA user_version = %d;'\n"                          \
+    " sqlite3 FILE .dump | sed 's/^ROLLBACK;.*/COMMIT;/') | sqlite3 NEWFILE\n"                     \
+    "freshet init --db NEWFILE && freshet epoch --new --db NEWFILE\n"                              \
     "freshet check --db NEWFILE"
 
 enum { MESSAGE_SIZE = 1024 };
@@ -66,27 +72,62 @@ check_cure(struct check *c, const char *part, const char *sql, const char *forma
     va_end(arguments);
 }
 
-/* ---- asking ---- */
+/* What every SQLite file begins with: see sqlite.org/fileformat.html. */
+enum { HEAD_SIZE = 100, HEAD_PAGE_SIZE = 16, HEAD_PAGES = 28, HEAD_USER_VERSION = 60 };
 
-/* Bytes 16 to 31 of the file tell page size and number of pages, both big-endian. */
 static bool
-is_cut(const char *path, int64_t *have, int64_t *should)
+read_head(const char *path, unsigned char head[HEAD_SIZE], struct stat *st)
 {
-    unsigned char head[32];
-    struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    bool read_it = fd >= 0 && pread(fd, head, sizeof head, 0) == sizeof head && fstat(fd, &st) == 0;
-    int64_t page;
+    bool read_it = fd >= 0 && pread(fd, head, HEAD_SIZE, 0) == HEAD_SIZE && fstat(fd, st) == 0;
 
     if (fd >= 0)
         close(fd);
-    if (!read_it)
+    return read_it;
+}
+
+static int64_t
+head_number(const unsigned char *p)
+{
+    return (int64_t)p[0] << 24 | p[1] << 16 | p[2] << 8 | p[3];
+}
+
+/* A finding that no statement cures. Said once, since it is several lines. */
+__attribute__((format(printf, 3, 4))) static void
+check_damage(struct check *c, const char *part, const char *format, ...)
+{
+    char cure[CHECK_CURE_SIZE] = "the same";
+    unsigned char head[HEAD_SIZE];
+    int version = STORE_VERSION;
+    struct stat st;
+    va_list arguments;
+
+    if (read_head(c->order->path, head, &st)) /* SQLite refuses to, where the file is cut short */
+        version = (int)head_number(head + HEAD_USER_VERSION);
+    if (!c->told_restore)
+        snprintf(cure, sizeof cure, RESTORE "\n" SAVE, (unsigned)STORE_APPLICATION_ID, version);
+    c->told_restore = true;
+    va_start(arguments, format);
+    tell(c, CHECK_BROKEN, part, cure, format, arguments);
+    va_end(arguments);
+}
+
+/* ---- asking ---- */
+
+static bool
+is_cut(const char *path, int64_t *have, int64_t *should)
+{
+    unsigned char head[HEAD_SIZE];
+    struct stat st;
+    int64_t page;
+
+    if (!read_head(path, head, &st))
         return false;
-    page = head[16] << 8 | head[17];
+    page = head[HEAD_PAGE_SIZE] << 8 | head[HEAD_PAGE_SIZE + 1];
     if (page == 1)
         page = 65536;
     *have = (int64_t)st.st_size;
-    *should = page * ((int64_t)head[28] << 24 | head[29] << 16 | head[30] << 8 | head[31]);
+    *should = page * head_number(head + HEAD_PAGES);
     return *have < *should;
 }
 
@@ -107,11 +148,11 @@ check_trouble(struct check *c, const char *part)
                   "name the right file; if this is the one, its first page is damaged: " RESTORE,
                   "not an SQLite database: the file's first bytes are not those of one");
     else if (err == ERR_CORRUPT && is_cut(c->order->path, &have, &should))
-        check_bad(c, CHECK_BROKEN, part, RESTORE,
-                  "the file is cut short: it has %" PRId64 " bytes, its header says %" PRId64, have,
-                  should);
+        check_damage(c, part,
+                     "the file is cut short: it has %" PRId64 " bytes, its header says %" PRId64,
+                     have, should);
     else
-        check_bad(c, CHECK_BROKEN, part, RESTORE, "cannot be read: %s", said);
+        check_damage(c, part, "cannot be read: %s", said);
     return ERR_CORRUPT;
 }
 
@@ -294,7 +335,7 @@ structure_finding(struct check *c, const char *message, int *of_index)
     else if (strstr(message, "failed in ") || strstr(message, " value in "))
         check_bad(c, CHECK_BROKEN, "structure", "see below for which", "%s", message);
     else
-        check_bad(c, CHECK_BROKEN, "structure", RESTORE, "%s", message);
+        check_damage(c, "structure", "%s", message);
 }
 
 static enum err

@@ -16,6 +16,7 @@ struct check {
     const struct check_order *order;
     struct store *store; /* a bare connection, no statement is prepared */
     struct errbuf *eb;
+    bool told_restore; /* how to save what can be read has been said */
 };
 
 /* The findings. cure is NULL where there is nothing to do. */

@@ -57,6 +57,9 @@ const char *store_path(const struct store *s);
 
 /* STORE_EPOCH_LENGTH characters [0-9a-z], NUL-terminated; valid until store_close(). */
 const char *store_epoch(const struct store *s);
+/* Whether somebody has given the log another epoch since it was opened; no when it cannot be read
+ * just now. One row. */
+bool store_has_new_epoch(struct store *s);
 
 enum err store_marks(struct store *s, struct marks *m, struct errbuf *eb);
 
@@ -167,6 +170,11 @@ enum err store_key_elsewhere(struct store *s, const struct event *e, bool *elsew
 enum err store_get_cursor(struct store *s, const char *source, char **position, struct errbuf *eb);
 enum err store_set_cursor(struct store *s, const char *source, const char *position,
                           struct errbuf *eb);
+
+/* Gives the log another epoch (in a transaction of its own), which store_epoch() then says. All
+ * positions that were given so far are void: clients that come back with one are told to start
+ * over. */
+enum err store_renew_epoch(struct store *s, struct errbuf *eb);
 
 /* Deletes up to rows_max of the oldest events with id <= through (inside a transaction of its own);
  * *deleted tells how many. Call again until it is 0. */

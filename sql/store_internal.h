@@ -45,6 +45,9 @@ void store_note_wal(struct store *s);
  * WAL's name. What others have written into a WAL that came after ours must not go that way. */
 void store_spare_other_wal(struct store *s);
 
+/* What stands in the table now. */
+enum err store_read_epoch(struct store *s, char epoch[STORE_EPOCH_LENGTH + 1], struct errbuf *eb);
+
 /* Maps the connection's last error to enum err, and writes "PATH: DOING: what SQLite said". */
 enum err store_fail(struct store *s, const char *doing, struct errbuf *eb);
 

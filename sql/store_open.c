@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -138,15 +139,15 @@ prepare(struct store *s, struct errbuf *eb)
     return ERR_OK;
 }
 
-static enum err
-read_epoch(struct store *s, struct errbuf *eb)
+enum err
+store_read_epoch(struct store *s, char epoch[STORE_EPOCH_LENGTH + 1], struct errbuf *eb)
 {
     sqlite3_stmt *st = s->statements[SQL_EPOCH];
     int code = sqlite3_step(st);
     enum err err = ERR_OK;
 
     if (code == SQLITE_ROW && sqlite3_column_bytes(st, 0) == STORE_EPOCH_LENGTH)
-        memcpy(s->epoch, sqlite3_column_text(st, 0), STORE_EPOCH_LENGTH);
+        snprintf(epoch, STORE_EPOCH_LENGTH + 1, "%s", sqlite3_column_text(st, 0));
     else if (code == SQLITE_ROW || code == SQLITE_DONE)
         err = err_set(eb, ERR_CORRUPT, "%s: table feed does not hold its one row", s->path);
     else
@@ -219,7 +220,7 @@ store_open(struct store **store, const char *path, enum store_mode mode, enum st
     if (err == ERR_OK)
         err = prepare(s, eb);
     if (err == ERR_OK)
-        err = read_epoch(s, eb);
+        err = store_read_epoch(s, s->epoch, eb);
     if (err != ERR_OK) {
         store_close(s);
         return err;

@@ -1,5 +1,6 @@
 #include "sql/store_internal.h"
 
+#include <string.h>
 #include <sys/stat.h>
 
 #include "base/buf.h"
@@ -67,6 +68,14 @@ store_status(struct store *s, struct store_status *status, struct errbuf *eb)
         err = ask_integers(s, SQL_CREATED_TIMES, 2, times, eb);
     store_end_read(s, own);
     return err == ERR_OK ? measure_files(s, status, eb) : err;
+}
+
+bool
+store_has_new_epoch(struct store *s)
+{
+    char now[STORE_EPOCH_LENGTH + 1];
+
+    return store_read_epoch(s, now, NULL) == ERR_OK && strcmp(now, s->epoch) != 0;
 }
 
 enum err

@@ -1,6 +1,7 @@
 #include "sql/store_internal.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "base/mem.h"
 
@@ -156,6 +157,40 @@ store_prune(struct store *s, int64_t through, uint32_t rows_max, uint32_t *delet
     err = store_commit(s, eb);
     if (err != ERR_OK)
         *deleted = 0;
+    return err;
+}
+
+/* ---- the epoch ---- */
+
+/* One in 1.7 million is the one that it had. */
+static enum err
+draw_epoch(struct store *s, char epoch[STORE_EPOCH_LENGTH + 1], struct errbuf *eb)
+{
+    enum err err;
+
+    do {
+        err = store_run(s, SQL_RENEW_EPOCH, "writing", eb);
+        if (err == ERR_OK)
+            err = store_read_epoch(s, epoch, eb);
+    } while (err == ERR_OK && strcmp(epoch, s->epoch) == 0);
+    return err;
+}
+
+enum err
+store_renew_epoch(struct store *s, struct errbuf *eb)
+{
+    char epoch[STORE_EPOCH_LENGTH + 1];
+    enum err err = store_begin(s, eb);
+
+    if (err != ERR_OK)
+        return err;
+    err = draw_epoch(s, epoch, eb);
+    if (err == ERR_OK)
+        err = store_commit(s, eb);
+    else
+        store_rollback(s);
+    if (err == ERR_OK)
+        memcpy(s->epoch, epoch, sizeof epoch);
     return err;
 }
 

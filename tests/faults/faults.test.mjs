@@ -43,6 +43,12 @@ async function open(t, { options = [], ...place } = {}) {
     return world;
 }
 
+/** A copy of the live database, as the manual says. */
+function copy(world, file) {
+    const done = run(tool('sqlite3'), [world.db.file, `.backup ${file}`]);
+    assert.equal(done.code, 0, done.stderr);
+}
+
 const event = (text) => ({ topic: 'a', data: text });
 
 /** Refused with a problem body, and nothing was written. */
@@ -185,12 +191,14 @@ describe('a database that is not the one any more', { concurrency: 4 }, () => {
     /** Another database with n events, moved over the first as one does after restoring a backup. */
     // It takes two steps, the WAL and the file. The responder sees both at once, unless it is said to look in
     // between, or that somebody forgets the first.
-    const replace = async (world, n, { mixed = false, seen = false } = {}) => {
-        const dir = mkdtempSync(join(world.dir, 'other-'));
-        const other = new Database(dir);
+    const another = (world, n) => {
+        const other = new Database(mkdtempSync(join(world.dir, 'other-')));
         if (n > 0)
             other.fill('a', n);
         other.sql('PRAGMA wal_checkpoint(TRUNCATE)');
+        return other;
+    };
+    const replace = async (world, n, { mixed = false, seen = false, other = another(world, n) } = {}) => {
         if (mixed) {
             renameSync(other.file, world.db.file);
             await world.logged(/has been replaced, but beside it lies the -wal of the one before.*remove/);
@@ -237,6 +245,51 @@ describe('a database that is not the one any more', { concurrency: 4 }, () => {
                 [1, 2, 3, 4, 5, 6].map((n) => `${n}-${world.db.epoch}`));
         });
     }
+
+    for (const workers of [1, 2]) {
+        it(`a restored backup gets a new epoch while it is served: clients are told; ${workers} worker(s)`, async (t) => {
+            const world = await open(t, { options: ['--workers', String(workers)], prepare: (db) => db.fill('a', 10) });
+            const backup = join(world.dir, 'backup.db');
+            copy(world, backup);
+            world.db.fill('a', 5);
+            const source = world.source('?topic=a&since=earliest', ['freshet:reset']);
+            await until('15 events', () => source.events.length === 15);
+            await world.responder.process.stop();
+            for (const suffix of ['-wal', '-shm'])
+                rmSync(world.db.file + suffix, { force: true });
+            renameSync(backup, world.db.file);
+            await world.responder.start();
+            const told = (epoch) => source.seen('freshet:reset').some((reset) => {
+                const { reason, requested } = JSON.parse(reset.data);
+                return reason === 'epoch' && requested.endsWith(`-${epoch}`);
+            });
+            await until('the client to be back', () => source.seen('freshet:reset').length > 0);
+            assert.ok(!told(world.db.epoch), 'the copy has the epoch of before');
+
+            const old = world.db.epoch;
+            const renewed = run(program('freshet'), ['epoch', '--new', '--db', world.db.file]);
+            assert.equal(renewed.code, 0, renewed.stderr);
+            const epoch = renewed.stdout.toString().trim();
+            assert.notEqual(epoch, old);
+            await world.logged(new RegExp(`has a new epoch \\(${epoch} instead of ${old}\\)`));
+            await until('the client to be told', () => told(old));
+            const id = await until('a place for it', async () => {
+                const answer = await post(world.url(), event('after the restore'));
+                return answer.status === 201 && answer.json().ids[0];
+            });
+            assert.equal(id, `11-${epoch}`);
+            await until('the new event', () => source.events.at(-1).data === 'after the restore');
+            assert.equal(source.events.at(-1).lastEventId, id);
+        });
+    }
+
+    it('replaced by a copy of itself: the log says what to do when it is an older one', async (t) => {
+        const world = await open(t, { prepare: (db) => db.fill('a', 10) });
+        const backup = join(world.dir, 'backup.db');
+        copy(world, backup);
+        await replace(world, 0, { other: { file: backup, epoch: world.db.epoch } });
+        await world.logged(/is a copy of what was there before.*freshet epoch --new --db /);
+    });
 
     it('replaced, and seen in mid-replacement: clients are told, and have the events of the other one', async (t) => {
         const world = await open(t, { prepare: (db) => db.fill('a', 99) });

@@ -181,6 +181,16 @@ test_that 'a topic that cannot be is refused' ends 1 'topic' token --read "$(pri
 test_that 'claims must be an object' ends 1 'not a JSON object' token --claims '[1]'
 test_that 'a token needs a key' ends 64 'key FILE or' "$freshet" token --read x
 
+echo '# epoch'
+epoch=$(sql 'SELECT epoch FROM feed')
+test_that 'epoch prints it' ends 0 "^$epoch\$" "$freshet" epoch --db "$db"
+test_that 'epoch --new prints another one' ends 0 '^[0-9a-z]\{4\}$' "$freshet" epoch --db "$db" --new
+new=$(cat "$dir/out")
+test_that 'which is not the old one' [ "$new" != "$epoch" ]
+test_that 'and the log has it' [ "$(sql 'SELECT epoch FROM feed')" = "$new" ]
+test_that 'and its epoch is a sound one' ends 1 "^ok *epoch *$new" "$freshet" check --db "$db"
+test_that 'there is no epoch without a database' ends 1 'no such file' "$freshet" epoch --new --db "$dir/none.db"
+
 echo '# usage'
 test_that 'no subcommand' ends 64 'Subcommands' "$freshet"
 test_that 'an unknown subcommand' ends 64 'frobnicate' "$freshet" frobnicate
@@ -193,6 +203,14 @@ test_that 'prune wants to know it once' ends 64 'give one of' \
 test_that 'prune --keep-rows 0 is out of range' ends 64 'keep-rows' \
     "$freshet" prune --db "$db" --keep-rows 0
 test_that 'help' ends 0 'prune *delete old events' "$freshet" --help
+test_that 'help is a word too' ends 0 'prune *delete old events' "$freshet" help
+test_that 'help for a subcommand' ends 0 'Usage: freshet prune' "$freshet" help prune
+test_that 'help for none' ends 64 'frobnicate' "$freshet" help frobnicate
+test_that 'options may stand behind arguments' ends 64 'not both' \
+    "$freshet" doctor http://127.0.0.1/events --db x --publish-to http://127.0.0.1/events
+test_that 'but not behind --' ends 64 'one URL is enough' "$freshet" doctor http://127.0.0.1/ -- --json
+test_that 'an option of one letter is named' ends 64 '^freshet publish: -7 is not an option' \
+    "$freshet" publish --db "$db" --topic a -705
 test_that 'version' ends 0 '^freshet [0-9]' "$freshet" --version
 test_that 'output that cannot be written is a failure' ends 1 'standard output' \
     to_full_disk "$freshet" --help
