@@ -44,6 +44,20 @@ reload_token_key(struct server *s)
 }
 
 static void
+reload_public_topics(struct server *s)
+{
+    struct grants fresh;
+    struct errbuf eb;
+
+    if (settings_public(s->settings, &fresh, &eb) != ERR_OK) {
+        log_line(LOG_ERROR, "what is public stays as it is: %s", eb.text);
+        return;
+    }
+    grants_finish(&s->open);
+    s->open = fresh;
+}
+
+static void
 reload(struct server *s)
 {
     struct settings fresh = {0};
@@ -60,6 +74,7 @@ reload(struct server *s)
         const char *later = settings_reload(s->settings, &fresh);
 
         log_set_level((enum log_level)s->settings->log_level);
+        reload_public_topics(s);
         log_line(LOG_INFO, "settings read again%s%s", later ? "; this one needs a restart: --" : "",
                  later ? later : "");
     }

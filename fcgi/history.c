@@ -4,12 +4,13 @@
 #include <stdio.h>
 
 #include "base/mem.h"
-#include "http/accept.h"
 #include "fcgi/respond.h"
 #include "fcgi/conn.h"
 #include "fcgi/history_read.h"
-#include "http/request.h"
 #include "fcgi/state.h"
+#include "http/accept.h"
+#include "http/access.h"
+#include "http/request.h"
 
 enum {
     LIMIT = 100,         /* events of a page when the request does not say */
@@ -26,7 +27,7 @@ struct history {
     struct feed *feed;       /* of a long poll, a reference; NULL until it has waited */
     struct deadline end;     /* of the waiting */
     char *query, *none_match;
-    int64_t wait_ms;
+    int64_t wait_ms, expires_ms; /* the latter of the token, by the loop's clock */
     uint32_t limit;
     bool ndjson, reset_now, is_head, is_private, has_waited, timed_out;
     TAILQ_ENTRY(history) in_job;
@@ -201,7 +202,7 @@ append_caching(struct buf *b, const struct server *s, const struct history *h,
         buf_string(b, "Cache-Control: no-cache\r\n");
     /* One line, though cors.c has one of its own: nginx before 1.23 knows only the last. */
     buf_format(b, "ETag: %s\r\nVary: Accept, Last-Event-ID%s%s\r\n", tag,
-               h->is_private ? ", Authorization, Cookie" : "",
+               h->is_private || s->settings->public_topics ? ", Authorization, Cookie" : "",
                s->settings->cors_origin ? ", Origin" : "");
 }
 
@@ -344,8 +345,8 @@ begin_waiting(struct conn *c, struct history_job *job)
         answer_busy(c);
         return;
     }
-    if (end_ms > c->expiry.at_ms) /* of the token */
-        end_ms = c->expiry.at_ms;
+    if (end_ms > h->expires_ms)
+        end_ms = h->expires_ms;
     if (!job->feed)
         job->feed = hub_hold(&s->hub, &job->read.query.what);
     if (!job->feed || deadlines_add(&s->polls, &h->end, end_ms) != ERR_OK) {
@@ -441,7 +442,8 @@ static const struct conn_use history_use = {.flush = wake_asker, .leave = end_as
 
 /* The asker, with what is still needed of the request when the answer is there. */
 static struct history *
-create_asker(struct conn *c, const struct request *r, const struct query *q)
+create_asker(struct conn *c, const struct request *r, const struct access *access,
+             const struct query *q)
 {
     const struct settings *set = c->server->settings;
     struct history *h = mem_zalloc(sizeof *h);
@@ -457,14 +459,17 @@ create_asker(struct conn *c, const struct request *r, const struct query *q)
     h->wait_ms = q->wait_ms < set->wait_max_ms ? q->wait_ms : set->wait_max_ms;
     h->reset_now = q->start.reset_now;
     h->is_head = text_equal(r->method, TEXT_LIT("HEAD"));
-    h->is_private = r->topics.p || r->user.n > 0 || r->authorization.n > 0;
+    h->is_private = access->is_private;
+    h->expires_ms = respond_expiry(c, access);
     return h;
 }
 
 static void
-ask(struct conn *c, const struct request *r, enum history_what what, bool ndjson, struct query *q)
+ask(struct conn *c, const struct request *r, const struct access *access, enum history_what what,
+    struct query *q)
 {
-    struct history *h = create_asker(c, r, q);
+    bool ndjson = what != HISTORY_EVENT && accept_choose(r->accept) == ACCEPT_NDJSON;
+    struct history *h = create_asker(c, r, access, q);
     struct history_job *job = h ? create_job(c->server, q, what, h->limit, ndjson) : NULL;
 
     if (!job) {
@@ -485,34 +490,36 @@ ask(struct conn *c, const struct request *r, enum history_what what, bool ndjson
     enqueue(c->server, h, job);
 }
 
-static void
-ask_for_event(struct conn *c, const struct request *r, struct text id)
+void
+history_event(struct conn *c, const struct request *r, const struct access *access)
 {
+    struct text id = query_event(r->path_info, r->path);
     struct query q;
 
-    if (!respond_query(c, r, QUERY_EVENT, &q))
+    if (!respond_query(c, r, access, QUERY_EVENT, &q))
         return;
     if (cursor_parse(id, c->server->epoch, &q.id) != CURSOR_EXACT) {
         query_finish(&q);
         respond_problem(c, 404, "Not Found", "", "there is no such event");
         return;
     }
-    ask(c, r, HISTORY_EVENT, false, &q);
+    ask(c, r, access, HISTORY_EVENT, &q);
 }
 
-bool
-history(struct conn *c, const struct request *r)
+void
+history_page(struct conn *c, const struct request *r, const struct access *access)
 {
-    enum accept_form form = accept_choose(r->accept);
-    struct text id = query_event(r->path_info, r->path);
-    bool topics = form != ACCEPT_STREAM && query_has(r->query, TEXT_LIT("topics"));
     struct query q;
 
-    if (!id.p && !topics && form != ACCEPT_JSON && form != ACCEPT_NDJSON)
-        return false;
-    if (id.p)
-        ask_for_event(c, r, id);
-    else if (respond_query(c, r, topics ? QUERY_TOPICS : QUERY_PAGE, &q))
-        ask(c, r, topics ? HISTORY_TOPICS : HISTORY_PAGE, form == ACCEPT_NDJSON, &q);
-    return true;
+    if (respond_query(c, r, access, QUERY_PAGE, &q))
+        ask(c, r, access, HISTORY_PAGE, &q);
+}
+
+void
+history_topics(struct conn *c, const struct request *r, const struct access *access)
+{
+    struct query q;
+
+    if (respond_query(c, r, access, QUERY_TOPICS, &q))
+        ask(c, r, access, HISTORY_TOPICS, &q);
 }

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct access;
 struct conn;
 struct reader_job;
 struct request;
@@ -23,8 +24,10 @@ struct server;
 
 enum { HISTORY_IN_FLIGHT = 4 };
 
-/* Takes the request if it is one of these; false leaves it to the caller. */
-bool history(struct conn *c, const struct request *r);
+/* GET and HEAD. They answer within what access grants. */
+void history_page(struct conn *c, const struct request *r, const struct access *access);
+void history_event(struct conn *c, const struct request *r, const struct access *access);
+void history_topics(struct conn *c, const struct request *r, const struct access *access);
 
 /* In each turn: begins queued reads. */
 void history_read_more(struct server *s);

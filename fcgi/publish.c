@@ -52,11 +52,14 @@ take_topic(struct writer_job *job, struct text query, struct errbuf *eb)
 }
 
 static enum err
-take_request(struct writer_job *job, const struct request *r, struct errbuf *eb)
+take_request(struct writer_job *job, const struct request *r, const struct access *access,
+             struct errbuf *eb)
 {
     enum err err = take_topic(job, r->query, eb);
     struct errbuf why;
 
+    if (err == ERR_OK)
+        err = grants_copy(&job->may, &access->write);
     if (err == ERR_OK && r->idempotency_key.n > 0) {
         err = header_string(r->idempotency_key, &job->key, &why);
         if (err != ERR_OK)
@@ -100,7 +103,7 @@ end_upload(struct conn *c, enum conn_reason reason)
 static const struct conn_use publish_use = {.leave = end_upload};
 
 void
-publish(struct conn *c, const struct request *r, struct access *access)
+publish(struct conn *c, const struct request *r, const struct access *access)
 {
     struct server *s = c->server;
     enum body_format format;
@@ -124,7 +127,7 @@ publish(struct conn *c, const struct request *r, struct access *access)
     } else {
         c->upload = writer_job_create((size_t)s->settings->body_max);
         c->use = &publish_use;
-        err = c->upload ? take_request(c->upload, r, &eb) : ERR_NOMEM;
+        err = c->upload ? take_request(c->upload, r, access, &eb) : ERR_NOMEM;
         if (err == ERR_INVALID) {
             respond_problem(c, 400, "Bad Request", "", eb.text);
         } else if (err != ERR_OK) {
@@ -132,8 +135,6 @@ publish(struct conn *c, const struct request *r, struct access *access)
         } else {
             c->upload->format = format;
             c->upload->announced = r->content_length.n > 0 ? length : -1;
-            c->upload->may = access->write;
-            grants_init(&access->write); /* moved */
             c->path = r->path.n <= PATH_MAX_BYTES ? mem_copy(r->path) : NULL;
             c->state = CONN_BODY;
         }

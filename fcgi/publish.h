@@ -8,8 +8,8 @@ struct request;
 struct server;
 struct writer_job;
 
-/* Takes access->write over. What follows is the body. */
-void publish(struct conn *c, const struct request *r, struct access *access);
+/* What follows is the body. */
+void publish(struct conn *c, const struct request *r, const struct access *access);
 /* More of the body has come; it is whole, or longer than it may be. */
 void publish_body_grows(struct conn *c);
 void publish_body_read(struct conn *c);

@@ -4,8 +4,9 @@
 
 #include "base/clock.h"
 #include "fcgi/conn.h"
-#include "http/request.h"
 #include "fcgi/state.h"
+#include "http/access.h"
+#include "http/request.h"
 #include "stream/event_json.h"
 
 void
@@ -66,11 +67,21 @@ respond_admit(struct conn *c)
     return c->address;
 }
 
+void
+respond_denied(struct conn *c, const struct access *access, const char *why)
+{
+    if (access->challenge[0])
+        respond_problem(c, 401, "Unauthorized", access->challenge, why);
+    else
+        respond_problem(c, 403, "Forbidden", "", why);
+}
+
 bool
-respond_query(struct conn *c, const struct request *r, enum query_kind kind, struct query *q)
+respond_query(struct conn *c, const struct request *r, const struct access *access,
+              enum query_kind kind, struct query *q)
 {
     struct server *s = c->server;
-    struct query_limits limits = {(size_t)s->settings->topics_max, s->epoch, r->topics,
+    struct query_limits limits = {(size_t)s->settings->topics_max, s->epoch, &access->read,
                                   clock_wall_ms(), kind};
     struct errbuf eb;
     enum err err = query_parse(r->query, r->last_event_id, &limits, q, &eb);
@@ -78,8 +89,16 @@ respond_query(struct conn *c, const struct request *r, enum query_kind kind, str
     if (err == ERR_INVALID)
         respond_problem(c, 400, "Bad Request", "", eb.text);
     else if (err == ERR_DENIED)
-        respond_problem(c, 403, "Forbidden", "", eb.text);
+        respond_denied(c, access, eb.text);
     else if (err != ERR_OK)
         conn_drop(c, REASON_NO_MEMORY);
     return err == ERR_OK;
+}
+
+int64_t
+respond_expiry(const struct conn *c, const struct access *access)
+{
+    return access->expires_ms == TOKEN_NEVER
+               ? DEADLINE_NEVER
+               : c->server->now_ms + access->expires_ms - clock_wall_ms();
 }

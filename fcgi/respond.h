@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "http/query.h"
 
+struct access;
 struct conn;
 struct request;
 
@@ -22,7 +23,13 @@ void respond_whole(struct conn *c, const struct buf *b);
 
 /* What the query string and Last-Event-ID ask for, within what this request may read; the caller
  * finishes *q. False: it was refused, and that has been answered. */
-bool respond_query(struct conn *c, const struct request *r, enum query_kind kind, struct query *q);
+bool respond_query(struct conn *c, const struct request *r, const struct access *access,
+                   enum query_kind kind, struct query *q);
+/* For what may not be done: the access's status, or that of what it does not cover. */
+void respond_denied(struct conn *c, const struct access *access, const char *why);
+
+/* When the token that allows this ends, by the loop's clock; DEADLINE_NEVER. */
+int64_t respond_expiry(const struct conn *c, const struct access *access);
 
 /* Whether this address may have one stream more; if so, the connection counts. */
 bool respond_admit(struct conn *c);

@@ -1,15 +1,78 @@
+/* One table says what each request is answered by: its method, what its path, query and Accept
+ * name, and what it must be granted. */
 #include "fcgi/route.h"
 
 #include "base/clock.h"
-#include "http/access.h"
-#include "fcgi/respond.h"
+#include "base/log.h"
 #include "fcgi/conn.h"
-#include "http/cors.h"
 #include "fcgi/history.h"
 #include "fcgi/publish.h"
-#include "http/request.h"
+#include "fcgi/respond.h"
 #include "fcgi/state.h"
 #include "fcgi/stream.h"
+#include "http/accept.h"
+#include "http/access.h"
+#include "http/cors.h"
+#include "http/query.h"
+#include "http/request.h"
+
+static void options(struct conn *c, const struct request *r, const struct access *access);
+
+enum { GET = 1, HEAD = 2, OPTIONS = 4, POST = 8 };
+enum { STREAM = 1, PAGE = 2, EVENT = 4, TOPICS = 8, ANY = 15 };
+
+/* The first row that fits. */
+static const struct row {
+    unsigned methods, asked;
+    enum { NOTHING, READ, WRITE } needs;
+    void (*serve)(struct conn *c, const struct request *r, const struct access *access);
+} rows[] = {
+    {GET, STREAM, READ, stream},
+    {HEAD, STREAM, READ, stream_head},
+    {GET | HEAD, PAGE, READ, history_page},
+    {GET | HEAD, EVENT, READ, history_event},
+    {GET | HEAD, TOPICS, READ, history_topics},
+    {POST, ANY, WRITE, publish},
+    {OPTIONS, ANY, NOTHING, options},
+};
+
+static unsigned
+method_of(const struct request *r)
+{
+    static const struct {
+        const char *name;
+        unsigned method;
+    } methods[] = {{"GET", GET}, {"HEAD", HEAD}, {"OPTIONS", OPTIONS}, {"POST", POST}};
+
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (text_equal(r->method, text_of(methods[i].name)))
+            return methods[i].method;
+    return 0;
+}
+
+static unsigned
+asked_by(const struct request *r)
+{
+    enum accept_form form = accept_choose(r->accept);
+
+    if (query_event(r->path_info, r->path).p)
+        return EVENT;
+    if (form != ACCEPT_STREAM && query_has(r->query, TEXT_LIT("topics")))
+        return TOPICS;
+    return form == ACCEPT_JSON || form == ACCEPT_NDJSON ? PAGE : STREAM;
+}
+
+/* NULL: nothing is done by this method here. */
+static const struct row *
+find_row(const struct server *s, const struct request *r)
+{
+    unsigned method = method_of(r), asked = asked_by(r);
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].methods & method && rows[i].asked & asked)
+            return rows[i].needs == WRITE && !s->writer ? NULL : &rows[i];
+    return NULL;
+}
 
 static const char *
 allow_line(const struct conn *c)
@@ -19,10 +82,11 @@ allow_line(const struct conn *c)
 }
 
 static void
-options(struct conn *c, const struct request *r)
+options(struct conn *c, const struct request *r, const struct access *access)
 {
     struct buf b;
 
+    (void)access;
     buf_init(&b, 4096);
     buf_format(&b, "Status: 204 No Content\r\n%s", allow_line(c));
     cors_preflight(c->server->settings->cors_origin, r, &b);
@@ -46,41 +110,53 @@ add_headers(struct conn *c, const struct request *r)
     return c->headers;
 }
 
-static enum err
-decide(struct conn *c, const struct request *r, struct access *a)
+/* False: no memory. */
+static bool
+decide(const struct server *s, const struct request *r, struct access *a)
 {
-    struct server *s = c->server;
     const struct settings *set = s->settings;
     struct token_rules tokens = {s->token_key, set->token_audience, set->token_issuer,
                                  set->token_leeway_ms};
-    struct access_rules rules = {&tokens, set->token_cookie, set->cors_origin};
-    int64_t wall_ms = clock_wall_ms();
-    enum err err = access_decide(&rules, r, wall_ms, a);
+    struct access_rules rules = {&tokens, set->token_cookie, set->cors_origin,
+                                 set->public_topics ? &s->open : NULL};
 
-    c->expiry.at_ms = DEADLINE_NEVER;
-    if (err == ERR_OK && a->expires_ms != TOKEN_NEVER)
-        c->expiry.at_ms = s->now_ms + a->expires_ms - wall_ms;
-    return err;
+    return access_decide(&rules, r, clock_wall_ms(), a) == ERR_OK;
 }
 
-/* Does what is asked, as far as it is granted: what follows sees that as FRESHET_TOPICS. */
+/* A location of the web server that was forgotten when the others were given grants lets everybody
+ * read everything. */
 static void
-serve(struct conn *c, const struct request *r, struct access *a)
+look_for_mixture(struct server *s, const struct request *r)
 {
-    struct request granted = *r;
-
-    granted.topics = text_of(a->read);
-    if (a->status)
-        respond_problem(c, a->status, a->status == 401 ? "Unauthorized" : "Forbidden", a->challenge,
-                        a->why.text);
-    else if (text_equal(r->method, TEXT_LIT("POST")))
-        publish(c, &granted, a);
-    else if (history(c, &granted))
+    s->seen_granted |= r->topics.p != NULL;
+    s->seen_open |= !r->topics.p;
+    if (!s->seen_granted || !s->seen_open || s->mixture_logged || s->settings->token_key ||
+        s->settings->public_topics)
         return;
-    else if (text_equal(r->method, TEXT_LIT("GET")))
-        stream(c, &granted);
+    s->mixture_logged = true;
+    log_line(LOG_WARN,
+             "some requests come with FRESHET_TOPICS and some without, and the latter may read "
+             "everything; name what is public with --public-topics, or '*' (freshet-fcgi(8), "
+             "ACCESS)");
+}
+
+/* Does what is asked, as far as it is granted. */
+static void
+serve_granted(struct conn *c, const struct request *r, const struct row *row)
+{
+    struct access a;
+
+    if (row->needs == READ)
+        look_for_mixture(c->server, r);
+    if (!decide(c->server, r, &a)) {
+        conn_drop(c, REASON_NO_MEMORY);
+        return;
+    }
+    if (a.status)
+        respond_denied(c, &a, a.why.text);
     else
-        stream_head(c);
+        row->serve(c, r, &a);
+    access_finish(&a);
 }
 
 /* It is one word of a log line, whatever it holds; two that differ stay so. */
@@ -100,23 +176,17 @@ name_for_log(struct text remote)
 void
 route(struct conn *c, const struct request *r)
 {
+    const struct row *row = find_row(c->server, r);
     struct text remote = r->address.n ? r->address : r->remote;
-    struct access a;
 
     c->remote = remote.n ? name_for_log(remote) : NULL;
-    if (!add_headers(c, r)) {
+    if (!add_headers(c, r))
         conn_drop(c, REASON_NO_MEMORY);
-    } else if (text_equal(r->method, TEXT_LIT("OPTIONS"))) {
-        options(c, r);
-    } else if (!text_equal(r->method, TEXT_LIT("GET")) &&
-               !text_equal(r->method, TEXT_LIT("HEAD")) &&
-               !(text_equal(r->method, TEXT_LIT("POST")) && c->server->writer)) {
+    else if (!row)
         respond_problem(c, 405, "Method Not Allowed", allow_line(c),
                         "events are read with GET; HEAD and OPTIONS are understood too");
-    } else if (decide(c, r, &a) != ERR_OK) {
-        conn_drop(c, REASON_NO_MEMORY);
-    } else {
-        serve(c, r, &a);
-        access_finish(&a);
-    }
+    else if (row->needs == NOTHING)
+        row->serve(c, r, NULL);
+    else
+        serve_granted(c, r, row);
 }

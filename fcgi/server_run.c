@@ -121,11 +121,15 @@ stop_reading(struct server *s)
     hub_finish(&s->hub);
 }
 
+/* Who may read: the key, and what is public. */
 static enum err
-read_token_key(struct server *s, struct errbuf *eb)
+read_rules(struct server *s, struct errbuf *eb)
 {
     const struct settings *set = s->settings;
+    enum err err = settings_public(set, &s->open, eb);
 
+    if (err != ERR_OK)
+        return err;
     return set->token_key ? jws_key_read(&s->token_key, set->token_key,
                                          (enum jws_algorithm)set->token_algorithm, JWS_VERIFY, eb)
                           : ERR_OK;
@@ -158,11 +162,12 @@ run(struct server *s, struct settings *settings, struct store *store, struct sto
     s->now_ms = clock_mono_ms();
     s->conns_max = max_connections();
     init_lists(s);
-    err = read_token_key(s, eb);
+    err = read_rules(s, eb);
     if (err == ERR_OK)
         err = loop_open(s, eb);
     if (err != ERR_OK) {
         jws_key_finish(&s->token_key);
+        grants_finish(&s->open);
         store_close(store);
         store_close(writable);
         return err;
@@ -187,6 +192,7 @@ run(struct server *s, struct settings *settings, struct store *store, struct sto
     deadlines_finish(&s->expiring);
     deadlines_finish(&s->polls);
     jws_key_finish(&s->token_key);
+    grants_finish(&s->open);
     return err;
 }
 

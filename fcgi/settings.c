@@ -25,8 +25,26 @@ const struct option_set settings_options = {
 };
 
 enum err
+settings_public(const struct settings *s, struct grants *g, struct errbuf *eb)
+{
+    struct errbuf why;
+    enum err err;
+
+    grants_init(g);
+    err = grants_parse(g, text_of(s->public_topics), &why);
+    if (err != ERR_OK)
+        grants_finish(g);
+    return err == ERR_INVALID ? err_set(eb, err, "--public-topics: %s", why.text)
+           : err != ERR_OK    ? err_set(eb, err, "out of memory")
+                              : ERR_OK;
+}
+
+enum err
 settings_check(const struct settings *s, struct errbuf *eb)
 {
+    struct grants open;
+    enum err err;
+
     if (!s->db)
         return err_set(eb, ERR_INVALID, "--db is missing: name the database with the events");
     if (s->retry_min_ms > s->retry_max_ms)
@@ -38,6 +56,10 @@ settings_check(const struct settings *s, struct errbuf *eb)
     if (!s->token_key && (s->token_cookie || s->token_audience || s->token_issuer))
         return err_set(eb, ERR_INVALID,
                        "--token-cookie, --token-audience and --token-issuer need --token-key");
+    err = settings_public(s, &open, eb);
+    if (err != ERR_OK)
+        return err;
+    grants_finish(&open);
     return cors_check_list(s->cors_origin, eb);
 }
 

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/jws.h"
 #include "base/option.h"
+#include "http/grants.h"
 
 #define OPTION_TYPE_FLAG bool
 #define OPTION_TYPE_COUNT int64_t
@@ -26,6 +27,10 @@ extern const struct option_set settings_options;
 
 /* Rules that concern more than one setting. ERR_INVALID. */
 enum err settings_check(const struct settings *s, struct errbuf *eb);
+
+/* What --public-topics says; *g is init'ed and filled, and finished by the caller. ERR_INVALID,
+ * ERR_NOMEM: there is nothing to finish then. */
+enum err settings_public(const struct settings *s, struct grants *g, struct errbuf *eb);
 
 /* What may change while running (SIGHUP) is exchanged with fresh's; what needs a restart stays.
  * Both are still to be finished. Returns the name of the first setting that differs and was not

@@ -70,7 +70,10 @@ struct server {
     uint64_t n_conns, n_streams, conns_max;
     int64_t pause_log_ms; /* not before is a pause of accepting told again */
 
-    struct jws_key token_key; /* without bytes: tokens are not used */
+    struct jws_key token_key;     /* without bytes: tokens are not used */
+    struct grants open;           /* what --public-topics says; empty without it */
+    bool seen_granted, seen_open; /* requests with FRESHET_TOPICS, and without */
+    bool mixture_logged;
     struct deadlines expiring;
     struct deadlines polls; /* when long polls have waited enough */
     struct addresses addresses;

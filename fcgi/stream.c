@@ -281,11 +281,12 @@ end_stream(struct conn *c, enum conn_reason reason)
 static const struct conn_use stream_use = {.flush = flush_stream, .leave = end_stream};
 
 static void
-begin_stream(struct conn *c, struct query *q)
+begin_stream(struct conn *c, const struct access *access, struct query *q)
 {
     struct server *s = c->server;
     const struct settings *set = s->settings;
     struct feed *feed = hub_hold(&s->hub, &q->what);
+    int64_t expiry_ms = respond_expiry(c, access);
     struct buf b;
 
     buf_init(&b, 1024);
@@ -304,8 +305,8 @@ begin_stream(struct conn *c, struct query *q)
         c->use = &stream_use;
         c->state = CONN_STREAM;
         conn_move(c, &s->quiet);
-        if (c->expiry.at_ms != DEADLINE_NEVER &&
-            deadlines_add(&s->expiring, &c->expiry, c->expiry.at_ms) != ERR_OK)
+        if (expiry_ms != DEADLINE_NEVER &&
+            deadlines_add(&s->expiring, &c->expiry, expiry_ms) != ERR_OK)
             conn_drop(c, REASON_NO_MEMORY);
         else
             conn_send(c, buf_view(&b));
@@ -316,25 +317,27 @@ begin_stream(struct conn *c, struct query *q)
 }
 
 void
-stream(struct conn *c, const struct request *r)
+stream(struct conn *c, const struct request *r, const struct access *access)
 {
     struct server *s = c->server;
     struct query q;
 
-    if (!respond_query(c, r, QUERY_STREAM, &q))
+    if (!respond_query(c, r, access, QUERY_STREAM, &q))
         return;
     if (s->draining || s->n_streams >= (uint64_t)s->settings->streams_max || !respond_admit(c))
         come_back_later(c);
     else
-        begin_stream(c, &q);
+        begin_stream(c, access, &q);
     query_finish(&q);
 }
 
 void
-stream_head(struct conn *c)
+stream_head(struct conn *c, const struct request *r, const struct access *access)
 {
     struct buf b;
 
+    (void)r;
+    (void)access;
     buf_init(&b, 1024);
     buf_string(&b, head_lines);
     respond_whole(c, &b);

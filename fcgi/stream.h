@@ -3,15 +3,15 @@
 #ifndef FCGI_STREAM_H
 #define FCGI_STREAM_H
 
+struct access;
 struct conn;
 struct reader_job;
 struct request;
 struct server;
 
-/* GET. */
-void stream(struct conn *c, const struct request *r);
-/* HEAD: the head of a stream, and nothing else. */
-void stream_head(struct conn *c);
+/* GET, and HEAD: the head of a stream and nothing else. They answer within what access grants. */
+void stream(struct conn *c, const struct request *r, const struct access *access);
+void stream_head(struct conn *c, const struct request *r, const struct access *access);
 
 /* The reader found out where it begins. */
 void stream_located(struct server *s, struct reader_job *job);

@@ -2,7 +2,6 @@
 
 #include <strings.h>
 
-#include "base/mem.h"
 #include "http/cors.h"
 #include "http/header.h"
 
@@ -87,7 +86,7 @@ find_token(const struct access_rules *rules, const struct request *r, struct tex
 
 /* True with *t filled when there is a token and it is good; else *a may have got a status. */
 static enum err
-take_token(const struct access_rules *rules, const struct request *r, bool vouched, int64_t now_ms,
+take_token(const struct access_rules *rules, const struct request *r, bool needed, int64_t now_ms,
            struct access *a, struct token *t, bool *good)
 {
     struct text text;
@@ -98,7 +97,7 @@ take_token(const struct access_rules *rules, const struct request *r, bool vouch
         return ERR_OK;
     switch (find_token(rules, r, &text)) {
     case SOURCE_NONE:
-        if (!vouched)
+        if (needed)
             deny(a, 401, NEEDED, "a token is needed here");
         return ERR_OK;
     case SOURCE_UNCLEAR:
@@ -118,42 +117,39 @@ take_token(const struct access_rules *rules, const struct request *r, bool vouch
     return ERR_OK;
 }
 
+/* What the web server says, or leaves to what is public. */
 static enum err
-print_read(struct access *a, const struct grants *may)
+server_read(const struct access_rules *rules, const struct request *r, bool token, struct grants *g)
 {
-    struct buf b;
-
-    if (grants_none(may))
-        deny(a, 403, "", "nothing may be read here");
-    buf_init(&b, SIZE_MAX / 4);
-    buf_string(&b, "");
-    grants_print(may, &b);
-    a->read = buf_take(&b);
-    buf_finish(&b);
-    return a->read ? ERR_OK : ERR_NOMEM;
+    if (r->topics.p)
+        return grants_parse(g, r->topics, NULL);
+    g->all = token || !rules->open;
+    return g->all ? ERR_OK : grants_copy(g, rules->open);
 }
 
 static enum err
-decide_read(const struct request *r, const struct token *t, struct access *a)
+decide_read(const struct access_rules *rules, const struct request *r, const struct token *t,
+            struct access *a)
 {
-    struct grants server, both;
-    enum err err = ERR_OK;
+    struct grants server;
+    enum err err;
 
     grants_init(&server);
-    grants_init(&both);
-    server.all = !r->topics.p;
-    if (r->topics.p)
-        err = grants_parse(&server, r->topics, NULL);
-    if (err == ERR_OK && t)
-        err = grants_meet(&server, &t->read, &both);
-    if (err == ERR_OK && (t || r->topics.p))
-        err = print_read(a, t ? &both : &server);
+    err = server_read(rules, r, t, &server);
     if (err == ERR_INVALID) { /* the web server's mistake: nobody gets in by it */
         deny(a, 403, "", "the web server's FRESHET_TOPICS is malformed");
         err = ERR_OK;
+    } else if (err == ERR_OK && t) {
+        err = grants_meet(&server, &t->read, &a->read);
+    } else if (err == ERR_OK) {
+        a->read = server;
+        grants_init(&server); /* moved */
     }
     grants_finish(&server);
-    grants_finish(&both);
+    if (err == ERR_OK && a->status == 0 && grants_none(&a->read))
+        deny(a, 403, "", "nothing may be read here");
+    else if (!t && !r->topics.p && rules->tokens->key.bytes)
+        a->challenge = NEEDED;
     return err;
 }
 
@@ -178,24 +174,38 @@ decide_write(const struct access_rules *rules, const struct request *r, struct t
         deny(a, 403, "", "pages of this origin may not publish here");
 }
 
+/* True when nothing lets this request in but a token. */
+static bool
+needs_token(const struct access_rules *rules, const struct request *r, bool writing)
+{
+    if (writing)
+        return !r->publish.p;
+    if (r->topics.p)
+        return header_trim(r->topics).n == 0;
+    return !rules->open || grants_none(rules->open);
+}
+
 enum err
 access_decide(const struct access_rules *rules, const struct request *r, int64_t now_ms,
               struct access *a)
 {
     bool writing = text_equal(r->method, TEXT_LIT("POST"));
-    bool vouched = writing ? r->publish.p != NULL : header_trim(r->topics).n > 0;
+    bool needed = needs_token(rules, r, writing);
     struct token t;
     bool good;
     enum err err;
 
     *a = (struct access){.challenge = "", .expires_ms = TOKEN_NEVER};
+    grants_init(&a->read);
     grants_init(&a->write);
-    err = take_token(rules, r, vouched, now_ms, a, &t, &good);
+    a->is_private =
+        rules->tokens->key.bytes || r->topics.p || r->user.n > 0 || r->authorization.n > 0;
+    err = take_token(rules, r, needed, now_ms, a, &t, &good);
     if (err == ERR_OK && a->status == 0) {
         if (writing)
             decide_write(rules, r, good ? &t : NULL, a);
         else
-            err = decide_read(r, good ? &t : NULL, a);
+            err = decide_read(rules, r, good ? &t : NULL, a);
     }
     if (good) {
         a->expires_ms = t.expires_ms;
@@ -209,7 +219,6 @@ access_decide(const struct access_rules *rules, const struct request *r, int64_t
 void
 access_finish(struct access *a)
 {
-    mem_free(a->read);
-    a->read = NULL;
+    grants_finish(&a->read);
     grants_finish(&a->write);
 }

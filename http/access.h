@@ -6,10 +6,11 @@
  *                    FRESHET_PUBLISH: "on", anything else forbids it, absent: it says nothing
  *   a token          its claims; see token.h. Only when there is a --token-key
  *
- * Without --token-key the web server's silence means: read everything, publish nothing. With it,
- * one of the two must grant something: without a token and without a grant of the web server it is
- * 401, and a token that is not good is 401 even where the web server would let everybody in. A
- * token is taken from "Authorization: Bearer" or from the cookie --token-cookie, from nowhere else.
+ * For whom neither says anything may read what is public (--public-topics), and publish nothing.
+ * Where it is not said what is public, it is everything without --token-key and nothing with it. A
+ * request that may read nothing, or write, only with a token gets 401, and so does a token that is
+ * not good, even where the web server would let everybody in. A token is taken from "Authorization:
+ * Bearer" or from the cookie --token-cookie, from nowhere else.
  *
  * What changes something must come from a page that may do so (cors_may_write()), unless the
  * request has a bearer token: no foreign page can add that without being asked about by CORS. */
@@ -24,14 +25,17 @@ struct access_rules {
     const struct token_rules *tokens; /* never NULL; without a key there are no tokens */
     const char *cookie;               /* name of the token's cookie, or NULL */
     const char *origins;              /* see cors.h */
+    const struct grants *open;        /* what is public; NULL: see above */
 };
 
 struct access {
     int status;            /* 0: granted what follows; else 401 or 403 */
     struct errbuf why;     /* for the client, when there is a status */
-    const char *challenge; /* header lines that belong to the status; a literal */
-    char *read;            /* owned; as grants_print() writes it; NULL: everything, for everybody */
+    const char *challenge; /* header lines that belong to 401, a literal; with status 0 not empty
+                            * where a token might grant what this request may not */
+    struct grants read;    /* of all but a POST */
     struct grants write;   /* of a POST */
+    bool is_private;       /* what is read depends on who asks: shared caches must not keep it */
     int64_t expires_ms;    /* wall clock; TOKEN_NEVER */
 };
 

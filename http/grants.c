@@ -53,29 +53,10 @@ grants_parse(struct grants *g, struct text s, struct errbuf *eb)
     return err;
 }
 
-void
-grants_print(const struct grants *g, struct buf *out)
+enum err
+grants_copy(struct grants *to, const struct grants *from)
 {
-    if (g->all)
-        buf_byte(out, '*');
-    for (size_t i = 0; i < g->list.n_topics; i++) {
-        struct text topic = g->list.topics[i];
-
-        if (i > 0)
-            buf_byte(out, ' ');
-        for (size_t k = 0; k < topic.n; k++) {
-            if (topic.p[k] == ' ' || topic.p[k] == '%')
-                buf_format(out, "%%%02X", (unsigned)topic.p[k]);
-            else
-                buf_byte(out, topic.p[k]);
-        }
-    }
-}
-
-static enum err
-add_all(struct grants *to, const struct grants *from)
-{
-    enum err err = ERR_OK;
+    enum err err = from->all ? grants_add(to, TEXT_LIT("*"), NULL) : ERR_OK;
 
     for (size_t i = 0; err == ERR_OK && i < from->list.n_topics; i++)
         err = grants_add(to, from->list.topics[i], NULL);
@@ -87,10 +68,8 @@ grants_meet(const struct grants *a, const struct grants *b, struct grants *both)
 {
     enum err err = ERR_OK;
 
-    if (a->all && b->all)
-        both->all = true;
     if (a->all || b->all)
-        return add_all(both, a->all ? b : a);
+        return grants_copy(both, a->all ? b : a);
     for (size_t i = 0; i < a->list.n_topics; i++) {
         for (size_t k = 0; err == ERR_OK && k < b->list.n_topics; k++) {
             struct text one = a->list.topics[i], other = b->list.topics[k];

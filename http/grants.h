@@ -6,7 +6,6 @@
 #ifndef HTTP_GRANTS_H
 #define HTTP_GRANTS_H
 
-#include "base/buf.h"
 #include "stream/subscription.h"
 
 struct grants {
@@ -23,9 +22,8 @@ enum err grants_add(struct grants *g, struct text pattern, struct errbuf *eb);
 
 /* Fills *g, which was init'ed. ERR_INVALID, ERR_NOMEM: *g is still to be finished. */
 enum err grants_parse(struct grants *g, struct text s, struct errbuf *eb);
-/* Appends what grants_parse() reads. */
-void grants_print(const struct grants *g, struct buf *out);
-
+/* Adds to *to (init'ed) what is in from. ERR_NOMEM. */
+enum err grants_copy(struct grants *to, const struct grants *from);
 /* Adds to *both (init'ed) what is in a and in b. ERR_NOMEM. */
 enum err grants_meet(const struct grants *a, const struct grants *b, struct grants *both);
 

@@ -5,7 +5,6 @@
 #include "base/mem.h"
 #include "base/option.h"
 #include "http/form.h"
-#include "http/grants.h"
 
 enum { LAST_MAX = 1000000 };
 
@@ -292,23 +291,6 @@ choose_start(struct parse *p, struct text header)
     return err;
 }
 
-/* What the request may read; see access.h. */
-static enum err
-apply_grants(struct parse *p)
-{
-    struct grants granted;
-    enum err err;
-
-    grants_init(&granted);
-    err = grants_parse(&granted, p->limits->grants, p->eb);
-    if (err == ERR_INVALID) /* the web server's mistake: nobody gets in by it */
-        err = err_set(p->eb, ERR_DENIED, "the web server's FRESHET_TOPICS is malformed");
-    if (err == ERR_OK && !granted.all)
-        err = subscription_narrow(&p->q->what, granted.list.topics, granted.list.n_topics, p->eb);
-    grants_finish(&granted);
-    return err;
-}
-
 enum err
 query_parse(struct text query_string, struct text last_event_id, const struct query_limits *limits,
             struct query *q, struct errbuf *eb)
@@ -321,8 +303,9 @@ query_parse(struct text query_string, struct text last_event_id, const struct qu
     err = take_pairs(&p, query_string);
     if (err == ERR_OK)
         err = choose_start(&p, last_event_id);
-    if (err == ERR_OK && limits->grants.p)
-        err = apply_grants(&p);
+    if (err == ERR_OK && limits->grants && !limits->grants->all)
+        err = subscription_narrow(&q->what, limits->grants->list.topics,
+                                  limits->grants->list.n_topics, eb);
     if (err == ERR_OK && subscription_seal(&q->what) != ERR_OK)
         err = err_set(eb, ERR_NOMEM, "out of memory");
     mem_free(p.cursor);

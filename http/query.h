@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "http/grants.h"
 #include "stream/position.h"
 #include "stream/subscription.h"
 
@@ -36,9 +37,8 @@ struct query {
 struct query_limits {
     size_t topics_max; /* topics, types and conditions together */
     const char *epoch;
-    struct text grants; /* patterns this request may read, separated by blanks (%20 is one inside a
-                         * topic, %25 a '%'); TEXT_NONE = all topics, empty = none */
-    int64_t now_ms;     /* wall clock, for since=10m */
+    const struct grants *grants; /* what this request may read; NULL = everything */
+    int64_t now_ms;              /* wall clock, for since=10m */
     enum query_kind kind;
 };
 

@@ -77,6 +77,16 @@ const table = () => [
     ['both vouch, only the token for this', 'hs', [...bearer(good()), ...header('X-Topics', 'own secret')], 403, '?topic=news/a'],
     ['a bad token where the web server vouches', 'hs', [...bearer('x.y.z'), ...header('X-Topics', '*')], 401],
     ['a forged parameter', 'hs', [...header('FRESHET_TOPICS', '*'), ...header('FRESHET-TOPICS', '*')], 401],
+    // what is public beside tokens
+    ['no token, all topics: what is public', 'public', [], 200],
+    ['no token, a public topic', 'public', [], 200, '?topic=news/a'],
+    ['no token, another topic: log in', 'public', [], 401, '?topic=own'],
+    ['no token, one of two topics is public', 'public', [], 401, '?topic=news/a&topic=own'],
+    ['a token that does not grant it', 'public', bearer(good()), 403, '?topic=secret'],
+    ['a token does not get what is public on top', 'public', bearer(makeToken(keys.secret, { freshet: { read: ['own'] } })), 403, '?topic=news/a'],
+    ['a bad token, though it is public', 'public', bearer('x.y.z'), 401, '?topic=news/a'],
+    ['a grant does not get what is public on top', 'public', header('X-Topics', 'own'), 403, '?topic=news/a'],
+    ['POST without a token, though its topic is public', 'public', post('news/a'), 401],
     // time, audience, issuer
     ['expired', 'hs', bearer(good({ exp: now() - 1 })), 401],
     ['expired long ago, by cookie', 'hs', cookie(good({ exp: 1 })), 401],
@@ -145,6 +155,7 @@ describe('access through nginx', () => {
     before(async () => {
         const publish = ['--publish', '--token-cookie', 'login', '--cors-origin', `${APP},https://b.example`];
         worlds.hs = await openWorld('hs', `${keys.secret}\n`, 'HS256', publish);
+        worlds.public = await openWorld('public', keys.secret, 'HS256', ['--publish', '--public-topics', 'news/* faq']);
         worlds.strict = await openWorld('strict', keys.secret, 'HS256',
             ['--token-audience', 'events', '--token-issuer', 'login', '--token-leeway', '20s']);
         worlds.rs = await openWorld('rs', keys.rsa.public, 'RS256');
@@ -362,6 +373,61 @@ describe('access through nginx', () => {
         assert.equal(no.headers['access-control-allow-methods'], undefined);
     });
 
+    // ---- what is public
+
+    it('without a grant a request reads what is public, by stream and by page, and SIGHUP changes that', async () => {
+        const settings = join(dir, 'public.ini');
+        writeFileSync(settings, '[freshet-fcgi]\npublic-topics = news/*\n');
+        const world = await World.open({
+            parameters,
+            prepare: (db) => ['news/a', 'own', 'news/b'].forEach((topic) => db.publish({ topic, data: topic })),
+            options: ['--config', settings],
+        });
+        try {
+            const read = async (...args) => (await curl([...args, world.url('?since=earliest')], { seconds: 1 })).body
+                .match(/^data: [^{].*$/gm)?.map((line) => line.slice(6)) ?? [];
+            const page = (rest, ...args) => ask([...header('Accept', 'application/json'), ...args], world.url(rest));
+            assert.deepEqual(await read(), ['news/a', 'news/b']);
+            assert.deepEqual(await read(...header('X-Topics', 'own')), ['own']);
+            assert.deepEqual(await read(...header('X-Topics', '*')), ['news/a', 'own', 'news/b']);
+            assert.deepEqual(JSON.parse((await page('?topics')).body).topics.map(({ topic }) => topic), ['news/a', 'news/b']);
+            const first = await page('?since=earliest&limit=1');
+            assert.doesNotMatch(first.headers['cache-control'], /private/);
+            assert.match(first.headers.vary, /Authorization, Cookie/);
+            assert.equal((await page('?topic=own')).status, 403);
+            assert.equal((await page(`/${world.db.ids('own')[0]}`)).status, 404);
+            assert.doesNotMatch(world.responderLog(), /public-topics/);
+            for (const [value, seen] of [['own', ['own']], ['*', ['news/a', 'own', 'news/b']], ['a%zz', ['news/a', 'own', 'news/b']]]) {
+                const times = world.responderLog().split('settings ').length;
+                writeFileSync(settings, `[freshet-fcgi]\npublic-topics = ${value}\n`);
+                world.responder.process.signal('SIGHUP');
+                await until('the settings', () => world.responderLog().split('settings ').length > times);
+                assert.deepEqual(await read(), seen);
+            }
+            assert.match(world.responderLog(), /settings stay as they are: --public-topics: /);
+        } finally {
+            await world.close();
+        }
+    });
+
+    it('requests with a grant and requests without are seen: the log says once what that means', async () => {
+        const said = /with FRESHET_TOPICS and some without.*--public-topics/g;
+        for (const [options, times] of [[[], 1], [['--public-topics', '*'], 0]]) {
+            const world = await World.open({ parameters, options });
+            try {
+                await curl(['-X', 'OPTIONS', ...header('X-Topics', 'a'), world.url()]);
+                for (const args of [[], ['-I']])
+                    assert.equal((await ask(args, world.url())).status, 200);
+                assert.equal(world.responderLog().match(said), null);
+                for (const args of [header('X-Topics', 'a'), [], header('X-Topics', 'b')])
+                    assert.equal((await ask(args, world.url())).status, 200);
+                assert.equal((world.responderLog().match(said) ?? []).length, times);
+            } finally {
+                await world.close();
+            }
+        }
+    });
+
     // ---- limits per address
 
     it('an address has its share of streams; the next one is told to come back later', async () => {
@@ -430,6 +496,18 @@ describe('logins by the web server', () => {
             const url = (query) => `${world.base}/private/events${query}`;
             const visit = (query, ...args) => curl(['-k', ...args, url(query)], { seconds: 2 });
             assert.equal((await visit('?topic=news')).status, 401);
+            // What is private there is private at /events, too.
+            const open = (query, ...args) => curl(['-k', ...args, `${world.base}/events${query}`], { seconds: 2 });
+            for (const topic of ['public/a', 'user/9/inbox'])
+                world.db.publish({ topic, data: topic });
+            const seen = await open('?since=earliest');
+            assert.deepEqual(seen.body.match(/^data: [^{].*$/gm), ['data: public/a']);
+            assert.equal((await open('?topic=user/9/inbox')).status, 403);
+            assert.equal((await open('?topic=user/9/inbox', ...header('FRESHET_TOPICS', '*'))).status, 403);
+            const json = header('Accept', 'application/json');
+            assert.deepEqual(JSON.parse((await open('?topics', ...json)).body).topics.map(({ topic }) => topic), ['public/a']);
+            const [hidden] = world.db.ids('user/9/inbox');
+            assert.notEqual((await open(`/${hidden}`)).status, 200);
             const { headers } = await curl([`${app}login`]);
             const session = header('Cookie', headers['set-cookie'].split(';')[0]);
             for (const topic of ['news', 'user/42/inbox', 'user/7/inbox', 'secret'])

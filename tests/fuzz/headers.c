@@ -209,39 +209,26 @@ find_token(const struct request *r)
     return found;
 }
 
-/* True when FRESHET_TOPICS, as far as there is one, grants the topic. */
+/* True when FRESHET_TOPICS, as far as there is one, grants the topic, or else what is public. */
 static bool
-server_grants(const struct request *r, struct text topic)
+server_grants(const struct access_rules *rules, const struct request *r, bool token,
+              struct text topic)
 {
     struct grants g;
     bool covers;
 
     if (!r->topics.p)
-        return true;
+        return token || !rules->open || grants_cover(rules->open, topic);
     grants_init(&g);
     covers = grants_parse(&g, r->topics, NULL) == ERR_OK && grants_cover(&g, topic);
     grants_finish(&g);
     return covers;
 }
 
-static bool
-is_granted(const struct access *a, struct text topic)
-{
-    struct grants g;
-    bool covers;
-
-    if (a->status != 0 || !a->read)
-        return a->status == 0;
-    grants_init(&g);
-    FUZZ_CHECK(grants_parse(&g, text_of(a->read), NULL) == ERR_OK, "\"%s\"", a->read);
-    covers = grants_cover(&g, topic);
-    grants_finish(&g);
-    return covers;
-}
-
 /* What is granted for reading, topic by topic, is what both grant who vouch. */
 static void
-check_read(const struct request *r, const struct access *a, bool token)
+check_read(const struct access_rules *rules, const struct request *r, const struct access *a,
+           bool token)
 {
     static const struct text patterns[] = {{"a*", 2}, {"b", 1}, {"a b", 3}};
     static const struct text topics[] = {{"a", 1},  {"ab", 2},   {"a/b", 3}, {"a b", 3},
@@ -249,11 +236,11 @@ check_read(const struct request *r, const struct access *a, bool token)
                                          {"a*", 2}, {"a%20b", 5}};
 
     for (size_t i = 0; i < sizeof topics / sizeof *topics; i++) {
-        bool by_token = !token, by_server = server_grants(r, topics[i]);
+        bool by_token = !token, by_server = server_grants(rules, r, token, topics[i]);
 
         for (size_t k = 0; k < sizeof patterns / sizeof *patterns; k++)
             by_token = by_token || topic_matches(patterns[k], topics[i]);
-        FUZZ_CHECK(is_granted(a, topics[i]) == (by_token && by_server),
+        FUZZ_CHECK((a->status == 0 && grants_cover(&a->read, topics[i])) == (by_token && by_server),
                    "\"%s\": token %d, server %d", topics[i].p, by_token, by_server);
     }
 }
@@ -271,26 +258,33 @@ check_write(const struct request *r, const struct access *a, bool token, const c
 }
 
 static void
-check_access(const struct request *r, bool with_key, const char *list)
+check_access(const struct request *r, bool with_key, bool with_public, const char *list)
 {
     static char key[] = SECRET;
     struct token_rules tokens = {.key = {JWS_HS256, with_key ? key : NULL, sizeof key - 1}};
     struct access_rules rules = {.tokens = &tokens, .cookie = "login", .origins = list};
     bool post = text_equal(r->method, TEXT_LIT("POST"));
-    bool vouched = post ? r->publish.p != NULL : trim(r->topics).n > 0;
+    bool vouched = post ? r->publish.p != NULL : r->topics.p ? trim(r->topics).n > 0 : with_public;
+    struct grants open;
     enum found found = with_key ? find_token(r) : NONE;
     struct access a;
 
+    grants_init(&open);
+    FUZZ_CHECK(grants_parse(&open, TEXT_LIT("ab c"), NULL) == ERR_OK, "no memory");
+    if (with_public)
+        rules.open = &open;
     FUZZ_CHECK(access_decide(&rules, r, 1763895600000, &a) == ERR_OK, "no decision");
     FUZZ_CHECK((a.status != 0) == (a.why.text[0] != '\0'), "%d \"%s\"", a.status, a.why.text);
-    FUZZ_CHECK((a.status == 401) == (a.challenge[0] != '\0'), "%d \"%s\"", a.status, a.challenge);
+    FUZZ_CHECK(a.status == 0 || (a.status == 401) == (a.challenge[0] != '\0'), "%d \"%s\"",
+               a.status, a.challenge);
     if (with_key && (found == BAD || (found == NONE && !vouched)))
         FUZZ_CHECK(a.status == 401, "%d without a good token", a.status);
     else if (post)
         check_write(r, &a, found == GOOD, list);
     else
-        check_read(r, &a, found == GOOD);
+        check_read(&rules, r, &a, found == GOOD);
     access_finish(&a);
+    grants_finish(&open);
 }
 
 int
@@ -324,7 +318,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     check_accept(field[ACCEPT]);
     check_none_match(field[NONE_MATCH], field[TAG]);
     check_cors(list, &r);
-    check_access(&r, switches & 1, list);
+    check_access(&r, switches & 1, switches & 2, list);
     mem_free(list);
     for (int i = 0; i < N_FIELDS; i++)
         fuzz_free(field[i]);

@@ -53,7 +53,7 @@ export class Nginx {
                 ['/etc/ssl/private/freshet.key', place.tls.key],
                 ['/var/log/nginx/', `${nginx.dir}/`],
                 ['/var/lib/nginx/', `${nginx.dir}/`],
-                ['#include snippets', 'include snippets'],
+                ...place.auth ? [['#include snippets', 'include snippets']] : [],
                 // All clients of a test have one address, and a test has no minutes.
                 ['limit_conn freshet_streams 100;', `limit_conn freshet_streams ${place.limit ?? 100};`],
             ]);
