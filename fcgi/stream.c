@@ -229,7 +229,7 @@ void
 stream_heartbeat(struct conn *c)
 {
     c->server->counters.heartbeats++;
-    conn_send(c, TEXT_LIT(":\n\n"));
+    conn_send(c, TEXT_LIT(":\n"));
     if (c->state == CONN_STREAM)
         conn_move(c, &c->server->quiet);
 }

@@ -9,4 +9,4 @@ case $HTTP_ACCEPT in
     ;;
 esac
 printf 'Status: 200\r\nContent-Type: text/event-stream\r\nCache-Control: no-store\r\n\r\n'
-printf 'retry: %d\n\n' $((2000 + $$ % 3000))
+printf 'retry: %d\n' $((2000 + $$ % 3000))

@@ -98,7 +98,7 @@ sse_retry(struct buf *out, int64_t retry_ms)
 {
     buf_string(out, "retry: ");
     buf_int(out, retry_ms);
-    buf_string(out, "\n\n");
+    buf_byte(out, '\n');
 }
 
 void
@@ -106,5 +106,5 @@ sse_comment(struct buf *out, struct text text)
 {
     buf_string(out, ": ");
     buf_text(out, text);
-    buf_string(out, "\n\n");
+    buf_byte(out, '\n');
 }

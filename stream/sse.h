@@ -23,10 +23,11 @@ void sse_data(struct buf *out, struct text frame);
 /* Appends a signal: "event: freshet:NAME" with one line of data. */
 void sse_signal(struct buf *out, const char *name, struct text data);
 
-/* Appends "retry: MS" and a blank line. */
+/* Appends the line "retry: MS". No blank line follows it or a comment: the format needs none, and
+ * there are clients that take it for an event without data. */
 void sse_retry(struct buf *out, int64_t retry_ms);
 
-/* Appends a comment block; text has no line ends. */
+/* Appends a comment line; text has no line ends. */
 void sse_comment(struct buf *out, struct text text);
 
 #endif

@@ -57,7 +57,8 @@ name_is(const struct sse_decode *d, struct text name)
     return d->name_length == name.n && memcmp(d->name, name.p, name.n) == 0;
 }
 
-/* The field name is complete: chooses where the value goes; NULL = nowhere. */
+/* The field name is complete: chooses where the value goes; NULL = nowhere. A comment, `retry` and
+ * unknown fields begin no block: nothing is lost where the input ends after one. */
 static void
 begin_value(struct sse_decode *d)
 {
@@ -73,6 +74,8 @@ begin_value(struct sse_decode *d)
         d->target = &d->new_id;
         buf_clear(&d->new_id);
     }
+    if (d->target && !d->block_line)
+        d->block_line = d->line;
     d->state = VALUE_START;
 }
 
@@ -187,7 +190,6 @@ mark_byte(struct sse_decode *d, struct text *input)
         d->state = NAME;
         memcpy(d->name, byte_order_mark, d->mark_length);
         d->name_length = d->mark_length;
-        d->block_line = d->line;
     }
 }
 
@@ -211,7 +213,6 @@ sse_decode_next(struct sse_decode *d, struct text *input, struct sse_message *m)
             if (end_block(d, m))
                 return true;
         } else if (d->state == LINE_START) {
-            d->block_line = d->block_line ? d->block_line : d->line;
             d->name_length = 0;
             d->state = NAME;
         } else if (d->state == NAME) {

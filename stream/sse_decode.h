@@ -27,7 +27,7 @@ struct sse_message {
     struct text data;
     struct text type; /* TEXT_NONE = the block has no event field, or an empty one */
     struct text id;   /* TEXT_NONE = the block has no id field of its own */
-    int64_t line;     /* the first line of the block; the stream's first is 1 */
+    int64_t line;     /* of the block's first field; the stream's first line is 1 */
     bool broken;      /* too long (or memory was short): the texts are TEXT_NONE */
 };
 

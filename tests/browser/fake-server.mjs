@@ -67,12 +67,12 @@ export const startFakeServer = async ({ retryMs = 20, heartbeatMs = 15_000, page
     const topics = query.getAll('topic');
     const { after, reset } = positionOf(request, query);
     response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-cache, no-transform' });
-    response.write(`: freshet\nretry: ${retryMs}\n\n`);
+    response.write(`: freshet\nretry: ${retryMs}\n`);
     if (reset) response.write(signal('reset', reset));
     const wanted = rows.filter((row) => row.seq > after && matches(topics, row.topic));
     for (let at = 0; at < wanted.length; at += pageRows) response.write(wanted.slice(at, at + pageRows).map(frame).join(''));
     response.write(signal('live', { id: newest() }));
-    const one = { topics, response, beat: setInterval(() => response.write(':\n\n'), heartbeatMs) };
+    const one = { topics, response, beat: setInterval(() => response.write(':\n'), heartbeatMs) };
     streams.add(one);
     response.on('close', () => {
       clearInterval(one.beat);

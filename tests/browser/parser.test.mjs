@@ -47,6 +47,13 @@ test('an event is dispatched with its last line end, even if that is a CR that a
   assert.deepEqual(parse(['data: a\r\n\r']).events, [event('a')]);
 });
 
+test('retry counts at once, and it and comments need no blank line', () => {
+  const { events, retries } = parse(['retry: 3191\n: freshet\n']);
+  assert.deepEqual([events, retries], [[], [3191]]);
+  assert.deepEqual(parse(['retry: 3191\n: freshet\nid: 1\ndata: a\n\n:\n:\nid: 2\ndata: b\n\n']).events,
+    [event('a', { id: '1' }), event('b', { id: '2' })]);
+});
+
 test('retry takes digits only', () => {
   assert.deepEqual(parse(['retry: 2500\nretry: 1e3\nretry: -1\nretry:\nretry: 10\n\n']).retries, [2500, 10]);
 });

@@ -169,7 +169,7 @@ describe('freshet doctor', { concurrency: 14 }, () => {
             });
 
     story('nginx: programs are told that all is well, and clients not when to come back', { server: 'nginx', edits: [
-        ['if ($http_accept ~ application/)', 'if ($http_accept ~ nobody)'], ['"retry: 3000\\n\\n"', '": hello\\n\\n"']] },
+        ['if ($http_accept ~ application/)', 'if ($http_accept ~ nobody)'], ['"retry: 3000\\n"', '": hello\\n"']] },
     async (world) => {
         await world.responder.process.stop('SIGKILL');
         const report = await doctor('--expect-down', world.url());

@@ -249,8 +249,8 @@ the_bytes_are_those_of_the_manual(void **state)
     sse_event(&b, &e, "k3f9");
     sse_signal(&b, "live", TEXT_LIT("{\"id\":null}"));
     buf_byte(&b, '\0');
-    assert_string_equal(b.data, "retry: 2500\n\n"
-                                ": freshet\n\n"
+    assert_string_equal(b.data, "retry: 2500\n"
+                                ": freshet\n"
                                 "id: 9223372036854775807-k3f9\nevent: edit\ndata: a\ndata: b\n\n"
                                 "event: freshet:live\ndata: {\"id\":null}\n\n");
     buf_finish(&b);

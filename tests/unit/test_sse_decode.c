@@ -34,7 +34,9 @@ static const struct row table[] = {
     {"an id with NUL is ignored", TEXT_LIT("id: 1\0\ndata: a\n\n"), "1//=a;"},
     {"an id with NUL leaves the one before", TEXT_LIT("id: 1\nid: 2\0\ndata: a\n\n"), "1//1=a;"},
     {"an empty id is one", TEXT_LIT("id\ndata: a\n\n"), "1//=a;"},
-    {"comments", TEXT_LIT(": hello\n:\ndata: x\n: y\n\n:\n\n"), "1//=x;"},
+    {"comments", TEXT_LIT(": hello\n:\ndata: x\n: y\n\n:\n\n"), "3//=x;"},
+    {"how freshet begins", TEXT_LIT("retry: 5\n: freshet\nid: 1\ndata: x\n\n:\n:\ndata: y\n\n"),
+     "3//1=x;8//=y;"},
     {"unknown fields", TEXT_LIT("retry: 5\nDATA: y\ndata2: z\ndatabases: q\n\ndata: x\n\n"),
      "6//=x;"},
     {"a field without colon", TEXT_LIT("data\n\n"), "1//=;"},
@@ -52,7 +54,7 @@ static const struct row table[] = {
      TEXT_LIT("\xef\xbb"
               "data: x\n\n"),
      ""},
-    {"half a mark alone", TEXT_LIT("\xef\xbb\ndata: x\n\n"), "1//=x;"},
+    {"half a mark alone", TEXT_LIT("\xef\xbb\ndata: x\n\n"), "2//=x;"},
     {"a second mark is no mark",
      TEXT_LIT("\xef\xbb\xbf\xef\xbb\xbf"
               "data: x\n\n"),
@@ -146,7 +148,7 @@ what_the_encoder_writes_comes_back(void **state)
         buf_clear(&expected);
         sse_comment(&wire, TEXT_LIT("x"));
         sse_event(&wire, &e, "k3f9");
-        buf_format(&expected, "3/type/%u-k3f9=", n + 1);
+        buf_format(&expected, "2/type/%u-k3f9=", n + 1);
         for (size_t i = 0; i < length; i++) { /* the format turns CR and CRLF into LF */
             if (data[i] == '\r' && i + 1 < length && data[i + 1] == '\n')
                 continue;
@@ -180,6 +182,9 @@ the_last_id_is_what_a_browser_would_send(void **state)
     sse_decode_restart(&d, 1);
     assert_true(sse_decode_between(&d));
     assert_true(text_equal(sse_decode_last_id(&d), TEXT_LIT("2")));
+    input = TEXT_LIT("retry: 5\n: freshet\n:\n");
+    assert_false(sse_decode_next(&d, &input, &m));
+    assert_true(sse_decode_between(&d)); /* these belong to no block */
     sse_decode_finish(&d);
 }
 

@@ -5,6 +5,9 @@ import https from 'node:https';
 import { StringDecoder } from 'node:string_decoder';
 import { before, PATIENCE_MS } from './wait.mjs';
 
+/* What ends with its own line, of which no blank line follows. */
+const ALONE = /^(retry)?:/;
+
 /** The fields of one block: { raw, comment } or { raw, id, event, data, retry }; absent = undefined. */
 function parse(raw, at) {
     const block = { raw, at };
@@ -52,11 +55,12 @@ export class Stream {
             const at = performance.now();
             rest += decoder.write(chunk);
             for (;;) {
-                const end = rest.indexOf('\n\n', searched);
+                const alone = ALONE.test(rest);
+                const end = alone ? rest.indexOf('\n') : rest.indexOf('\n\n', searched);
                 if (end < 0)
                     break;
                 stream.blocks.push(parse(rest.slice(0, end), at));
-                rest = rest.slice(end + 2);
+                rest = rest.slice(end + (alone ? 1 : 2));
                 searched = 0;
             }
             searched = Math.max(0, rest.length - 1);
