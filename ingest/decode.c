@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "stream/event.h"
 #include "stream/event_json.h"
-#include "stream/json.h"
+#include "base/json.h"
 #include "stream/pointer.h"
 
 struct decode {

@@ -2,7 +2,7 @@
 
 #include <stdint.h>
 
-#include "stream/json.h"
+#include "base/json.h"
 
 static struct text
 string_of(struct json_object *value)

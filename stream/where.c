@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "stream/json.h"
+#include "base/json.h"
 
 /* What takes more is not looked into: one event must not take the memory of all. */
 enum { SUBJECT_TREE_MAX = 64 * 1024 * 1024 };

@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "ingest/decode.h"
 #include "ingest/split.h"
-#include "stream/json.h"
+#include "base/json.h"
 #include "tests/fuzz/fuzz.h"
 
 const char fuzz_name[] = "ingest";

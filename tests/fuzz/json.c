@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 #include "stream/event_json.h"
-#include "stream/json.h"
+#include "base/json.h"
 #include "tests/fuzz/fuzz.h"
 
 const char fuzz_name[] = "json";

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "stream/json.h"
+#include "base/json.h"
 #include "stream/subscription.h"
 #include "stream/topic.h"
 #include "tests/fuzz/fuzz.h"

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "stream/event_json.h"
-#include "stream/json.h"
+#include "base/json.h"
 
 static bool
 is_json(struct text s, struct json_facts *facts)

@@ -1,4 +1,4 @@
-#include "stream/json.h"
+#include "base/json.h"
 
 #include <stdint.h>
 

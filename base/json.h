@@ -3,8 +3,8 @@
  * json-c builds the trees, but even its strict mode lets 'single quotes', NaN, 1., 00 and raw
  * control characters through, and cuts integers to 64 bits without a word. A text that is stored as
  * it came must be one that JSON.parse() in a browser takes, so it is checked here first. */
-#ifndef STREAM_JSON_H
-#define STREAM_JSON_H
+#ifndef BASE_JSON_H
+#define BASE_JSON_H
 
 #include "base/err.h"
 #include "base/text.h"
