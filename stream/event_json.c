@@ -1,7 +1,5 @@
 #include "stream/event_json.h"
 
-#include <stdint.h>
-
 #include "base/json.h"
 
 static struct text
@@ -90,53 +88,18 @@ read_name(struct json_object *object, const char *member, struct text *name, str
     return value ? event_json_name(member, value, name, eb) : ERR_OK;
 }
 
-/* How many bytes the character at s has; 0 when there is none. */
-static size_t
-character(struct text s)
-{
-    for (size_t n = 1; n <= 4 && n <= s.n; n++)
-        if (text_is_utf8((struct text){s.p, n}))
-            return n;
-    return 0;
-}
-
-void
-event_json_text(struct buf *out, struct text s)
-{
-    struct buf clean;
-
-    if (text_is_utf8(s)) {
-        buf_json(out, s);
-        return;
-    }
-    buf_init(&clean, SIZE_MAX / 2);
-    while (s.n > 0) {
-        size_t n = character(s);
-
-        if (n > 0)
-            buf_append(&clean, s.p, n);
-        else
-            buf_string(&clean, "\xef\xbf\xbd");
-        n += n == 0;
-        s = (struct text){s.p + n, s.n - n};
-    }
-    buf_json(out, buf_view(&clean));
-    out->failed = out->failed || buf_failed(&clean);
-    buf_finish(&clean);
-}
-
 void
 event_json_write(struct buf *out, const struct event *e, const char *epoch)
 {
     buf_format(out, "{\"id\":\"%lld-%s\",\"topic\":", (long long)e->id, epoch);
-    event_json_text(out, e->topic);
+    buf_json(out, e->topic);
     buf_string(out, ",\"type\":");
     if (e->type.p)
-        event_json_text(out, e->type);
+        buf_json(out, e->type);
     else
         buf_string(out, "null");
     buf_format(out, ",\"created\":%lld,\"data\":", (long long)e->created_ms);
-    event_json_text(out, e->data);
+    buf_json(out, e->data);
     buf_byte(out, '}');
 }
 

@@ -13,9 +13,6 @@
  * message. What is not UTF-8 (a row may hold anything) comes out as U+FFFD. */
 void event_json_write(struct buf *out, const struct event *e, const char *epoch);
 
-/* Appends a text of a row as a JSON string, in the same way. */
-void event_json_text(struct buf *out, struct text s);
-
 /* Checks and parses one JSON text, an object or an array; the caller puts the tree. ERR_INVALID
  * also for an integer that json-c would change. *room: the bytes that trees may still take, of
  * which this one's are taken off; ERR_FULL when it does not fit. */
