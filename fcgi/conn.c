@@ -31,7 +31,7 @@ conn_make_ready(struct conn *c)
     if (c->is_ready || c->state == CONN_DEAD)
         return;
     c->is_ready = true;
-    c->is_patient = c->state == CONN_STREAM && c->joined;
+    c->is_patient = c->in_rounds;
     TAILQ_INSERT_TAIL(ready_queue(c), c, in_ready);
 }
 
@@ -120,7 +120,7 @@ set_blocked(struct conn *c, bool blocked)
     if (blocked)
         want_writable(c, true);
     c->blocked = blocked;
-    if (c->state == CONN_STREAM || c->state == CONN_REPLY)
+    if (c->state == CONN_BUSY)
         conn_move(c, blocked ? &s->blocked : &s->quiet);
 }
 
@@ -130,7 +130,7 @@ progress(struct conn *c)
 {
     if (c->blocked)
         set_blocked(c, false);
-    else if (c->state == CONN_STREAM)
+    else if (c->state == CONN_BUSY)
         conn_move(c, &c->server->quiet);
 }
 
@@ -204,25 +204,11 @@ conn_send(struct conn *c, struct text text)
         send_text(c, text);
 }
 
-void
-conn_reply(struct conn *c, const struct buf *response)
+bool
+conn_hold_end(struct conn *c)
 {
-    if (buf_failed(response)) {
-        conn_drop(c, REASON_NO_MEMORY);
-        return;
-    }
-    c->state = CONN_REPLY;
-    conn_move(c, &c->server->blocked);
-    conn_send(c, buf_view(response));
-    if (c->state != CONN_REPLY)
-        return;
-    if (!outlet_hold_end(&c->out)) {
-        conn_drop(c, REASON_NO_MEMORY);
-        return;
-    }
-    c->end_sent = true;
-    c->unsent = c->out.rest_n;
-    c->server->history_unsent += c->unsent;
+    c->end_sent = outlet_hold_end(&c->out);
+    return c->end_sent;
 }
 
 bool
@@ -253,10 +239,9 @@ static void
 forget_request(struct conn *c)
 {
     conn_forget_pieces(c);
-    mem_free(c->path);
     mem_free(c->remote);
     mem_free(c->headers);
-    c->path = c->remote = c->headers = NULL;
+    c->remote = c->headers = NULL;
 }
 
 /* The response is with the kernel and the request has been read to its end. */
@@ -264,7 +249,6 @@ static void
 await_next_request(struct conn *c)
 {
     forget_request(c);
-    c->sub = (struct subscriber){0};
     c->reader = (struct record_reader){0};
     c->out.bytes = 0;
     c->end_sent = false;
@@ -275,11 +259,10 @@ await_next_request(struct conn *c)
 static void
 flush_ending(struct conn *c)
 {
-    if (!c->end_sent && !outlet_hold_end(&c->out)) {
+    if (!c->end_sent && !conn_hold_end(c)) {
         conn_drop(c, REASON_NO_MEMORY);
         return;
     }
-    c->end_sent = true;
     if (!conn_flush_rest(c))
         return;
     if (c->keep && !c->server->draining) {
@@ -293,9 +276,8 @@ flush_ending(struct conn *c)
      * might destroy what the peer has not read yet. */
 }
 
-/* At once: all is sent, and the web server may be sending the next request. */
-static void
-end_reply(struct conn *c)
+void
+conn_end_now(struct conn *c)
 {
     conn_end(c, REASON_ANSWERED);
     flush_ending(c);
@@ -308,27 +290,34 @@ conn_flush(struct conn *c)
         flush_ending(c);
     else if (c->use && c->use->flush)
         c->use->flush(c);
-    else if (conn_flush_rest(c) && c->state == CONN_REPLY)
-        end_reply(c);
+    else
+        conn_flush_rest(c);
 }
 
 /* ---- the end ---- */
 
-/* What the connection held of the server for this request, it gives back. */
+/* What is held for this request is given back. */
 static void
 end_use(struct conn *c, enum conn_reason reason)
 {
     const struct conn_use *use = c->use;
-    struct server *s = c->server;
 
     c->use = NULL;
     if (use)
         use->leave(c, reason);
-    if (c->address)
-        addresses_end(&s->addresses, c->address);
-    c->address = NULL;
-    s->history_unsent -= c->unsent;
-    c->unsent = 0;
+    c->using = NULL;
+    c->in_rounds = false;
+}
+
+void
+conn_begin(struct conn *c, const struct conn_use *use, void *using, struct conn_list *list)
+{
+    end_use(c, REASON_ANSWERED);
+    c->use = use;
+    c->using = using;
+    c->state = CONN_BUSY;
+    if (list)
+        conn_move(c, list);
 }
 
 void

@@ -1,26 +1,30 @@
 /* conn: one connection of the web server, from accept to close.
  *
- * Its life: REQUEST (reading what the web server says) → STREAM (a subscriber) or straight → ENDING
- * (what is left is being sent, then the peer is given a moment to close) → DEAD (freed at the end
- * of the turn). In each state it is in the server's list of that state, ordered by `since_ms`,
- * which is what makes timeouts cheap: only the head of a list can be due. A STREAM whose socket is
- * full is in the list of blocked ones instead of the quiet ones.
+ * It is in one list of the server, ordered by `since_ms`, which is what makes timeouts cheap: only
+ * the head of a list can be due. What it is doing says in which:
  *
- * A POST goes from REQUEST over BODY (reading it) and PUBLISH (the writer has it) to ENDING.
+ *   state    list                                   moved there by
+ *   REQUEST  requests                               conn_create(); conn_read() after IDLE
+ *   BUSY     requests while a body is read,         conn_begin() and then the use
+ *            publishing, asking, waiting
+ *            quiet, or blocked while the socket     conn.c, when it sends
+ *            is full
+ *   ENDING   ending                                 conn_end(): what is left is sent, then the peer
+ *                                                   is given a moment to close
+ *   IDLE     idle                                   conn.c, when the web server keeps it and both
+ *                                                   request and response are whole
+ *   DEAD     dead                                   conn_drop(); freed at the end of the turn
  *
- * A request for history goes from REQUEST over HISTORY (its answer is being read, or waited for)
- * and, if the socket does not take the answer at once, REPLY (in the list of blocked ones) to
- * ENDING.
- *
- * When the web server goes on with the connection (FCGI_KEEP_CONN), it goes from ENDING to IDLE and
- * with the next request's first byte to REQUEST: only the web server closes it, since it might send
- * a request at the very moment at which we do.
+ * REQUEST → BUSY (or straight) → ENDING → DEAD; and from ENDING over IDLE to the next REQUEST when
+ * the web server goes on with the connection (FCGI_KEEP_CONN): only the web server closes it then,
+ * since it might send a request at the very moment at which we do. DEAD comes from every state.
  *
  * What the poller reports is only recorded (conn is linked into `readable` or `ready`); the work is
  * done in the turn.
  *
- * What a connection is used for, once its request is known, it does not know itself: stream.c,
- * history.c and publish.c say so by their struct conn_use. */
+ * What a connection is used for while it is BUSY it does not know itself: stream.c, history.c,
+ * publish.c and respond.c say so by their struct conn_use, and keep what they need in a struct of
+ * their own. */
 #ifndef FCGI_CONN_H
 #define FCGI_CONN_H
 
@@ -29,14 +33,9 @@
 #include <sys/queue.h>
 
 #include "base/buf.h"
-#include "fcgi/deadline.h"
 #include "fcgi/outlet.h"
-#include "fcgi/reader.h"
 #include "fcgi/record.h"
-#include "fcgi/writer.h"
-#include "stream/subscriber.h"
 
-struct address;
 struct server;
 
 enum conn_reason {
@@ -45,54 +44,44 @@ enum conn_reason {
 #undef REASON
 };
 
-enum conn_state {
-    CONN_REQUEST,
-    CONN_BODY,
-    CONN_PUBLISH,
-    CONN_STREAM,
-    CONN_HISTORY,
-    CONN_REPLY,
-    CONN_ENDING,
-    CONN_IDLE,
-    CONN_DEAD,
-};
+enum conn_state { CONN_REQUEST, CONN_BUSY, CONN_ENDING, CONN_IDLE, CONN_DEAD };
 
 struct conn;
 struct conn_list;
 
-/* What a connection is used for between its request and its response. */
+/* What a connection is used for between its request and its response. NULL where a use has nothing
+ * to do. */
 struct conn_use {
     /* Its turn has come: sends what there is to send. NULL: what is kept, nothing else. */
     void (*flush)(struct conn *c);
-    /* The response is whole, or the connection is closed: gives back what this use holds of it. */
+    /* Its deadline (seat.h) has come. */
+    void (*expire)(struct conn *c);
+    /* Where the request's body goes; NULL, also as the answer: it is passed over. Then some of it
+     * has come, or the rest. */
+    struct buf *(*body)(struct conn *c);
+    void (*body_came)(struct conn *c, bool whole);
+    /* The response is whole, or the connection is closed: frees what this use has of it. */
     void (*leave)(struct conn *c, enum conn_reason reason);
 };
 
 struct conn {
     struct server *server;
-    const struct conn_use *use; /* NULL before and after */
+    const struct conn_use *use; /* while BUSY, else NULL */
+    void *using;                /* the use's own */
     struct outlet out;
-    struct subscriber sub;       /* sub.feed is set while this is a stream */
-    struct reader_job *job;      /* finds out where the stream begins; NULL when that is known */
     struct buf *in;              /* the beginning of a request that came in pieces; else NULL */
     struct record_reader reader; /* of what comes behind the parameters */
-    struct writer_job *upload;   /* what is being published; in state PUBLISH the writer has it */
-    struct history *history;     /* set while in state HISTORY */
-    size_t unsent;               /* of a REPLY, counted in the server's history_unsent */
-    char *path;                  /* of the request, for the Location of what was published */
     char *remote;                /* the client's address, for the log; may be NULL */
     char *headers;               /* header lines that the response gets besides; may be NULL */
-    struct address *address;     /* where this stream counts; NULL when nobody counts */
-    struct deadline expiry;      /* of the token that allows this stream */
     int64_t begun_ms, since_ms;
-    enum conn_state state;
+    enum conn_state state : 8;
     bool watched;        /* in the poller (a plain file, in CGI, cannot be) */
     bool wants_writable; /* the poller reports when it can be written to */
     bool peer_closed;    /* the peer sends no more; what it sent is still to be read */
     bool blocked;        /* the socket is full: waiting until it is writable */
-    bool joined;         /* the subscriber is in its feed's lists */
-    bool end_sent;       /* ENDING: the end of the response is sent or kept */
+    bool end_sent;       /* the end of the response is sent or kept */
     bool keep;           /* another request may follow */
+    bool in_rounds;      /* sends events, when a round begins */
     bool is_readable, is_ready;
     bool is_patient;        /* ready in the server's `patient` */
     struct conn_list *list; /* of the state */
@@ -115,6 +104,10 @@ void conn_make_readable(struct conn *c);
 /* Moves it to another of the server's lists, at its end, with the time of now. */
 void conn_move(struct conn *c, struct conn_list *list);
 
+/* The request is known: from now on it is used so. list: NULL = it stays where it is, and its time
+ * goes on. */
+void conn_begin(struct conn *c, const struct conn_use *use, void *using, struct conn_list *list);
+
 /* Sends what there is to send, until all is sent, the socket is full, a page is needed, or the
  * turn's share is used up. */
 void conn_flush(struct conn *c);
@@ -129,12 +122,14 @@ bool conn_sent(struct conn *c, enum outlet_sent result);
 /* Sends a text, or keeps it. The first one begins with the response's Status line. */
 void conn_send(struct conn *c, struct text text);
 
-/* Sends a response that is complete, head and body, and ends. A buffer that has failed closes the
- * connection. */
-void conn_reply(struct conn *c, const struct buf *response);
-
 /* The response is complete. */
 void conn_end(struct conn *c, enum conn_reason reason);
+
+/* The same at once, for what has sent all of it: the web server may be sending the next request. */
+void conn_end_now(struct conn *c);
+
+/* Behind all that is sent comes the end of the response; false = no memory. */
+bool conn_hold_end(struct conn *c);
 
 /* No more byte: the connection is closed and, at the end of the turn, freed. */
 void conn_drop(struct conn *c, enum conn_reason reason);
@@ -147,17 +142,5 @@ void conn_reap(struct conn *c);
 
 /* Flushed in this turn, or a stream in the next round. */
 void conn_make_ready(struct conn *c);
-
-static inline struct conn *
-conn_of(struct subscriber *s)
-{
-    return (struct conn *)((char *)s - offsetof(struct conn, sub));
-}
-
-static inline struct conn *
-conn_of_expiry(struct deadline *d)
-{
-    return (struct conn *)((char *)d - offsetof(struct conn, expiry));
-}
 
 #endif

@@ -5,7 +5,6 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "fcgi/publish.h"
 #include "fcgi/request.h"
 #include "fcgi/route.h"
 #include "fcgi/state.h"
@@ -20,26 +19,34 @@ refuse(struct conn *c, const char *why)
     conn_drop(c, REASON_CLIENT_GONE);
 }
 
+static struct buf *
+body_of(struct conn *c)
+{
+    return c->use && c->use->body ? c->use->body(c) : NULL;
+}
+
 static void
-body_ended(struct conn *c)
+body_ended(struct conn *c, bool wanted)
 {
     if (c->state == CONN_ENDING)
         conn_flush(c); /* the next request may have waited for this */
-    else if (c->state == CONN_BODY)
-        publish_body_read(c);
+    else if (wanted)
+        c->use->body_came(c, true);
 }
 
 /* What comes behind the parameters: the body of a POST, one that nobody asked for, or an abort. */
 static void
 got_body(struct conn *c, struct text *bytes)
 {
-    switch (record_read(&c->reader, bytes, c->state == CONN_BODY ? &c->upload->body : NULL)) {
+    struct buf *body = body_of(c);
+
+    switch (record_read(&c->reader, bytes, body)) {
     case RECORD_MORE:
-        if (c->state == CONN_BODY)
-            publish_body_grows(c);
+        if (body)
+            c->use->body_came(c, false);
         break;
     case RECORD_END:
-        body_ended(c);
+        body_ended(c, body);
         break;
     case RECORD_ABORT:
         conn_drop(c, REASON_CLIENT_GONE);

@@ -12,7 +12,7 @@ log_counters(const struct server *s)
     buf_format(&b,
                "counters connections_open=%llu streams_open=%llu feeds=%llu window_events=%llu "
                "page_cache_bytes=%zu",
-               (unsigned long long)s->n_conns, (unsigned long long)s->n_streams,
+               (unsigned long long)s->n_conns, (unsigned long long)s->n_seats,
                (unsigned long long)s->hub.n_feeds,
                (unsigned long long)(s->hub.window.head - s->hub.window.tail), s->hub.cache_bytes);
 #define COUNTER(member, help)                                                                      \
@@ -92,7 +92,7 @@ stop(struct server *s)
     s->draining = true;
     s->reopening = false;
     s->drain_ends_ms = s->now_ms + over_ms;
-    log_line(LOG_INFO, "ending %llu streams within %lld ms", (unsigned long long)s->n_streams,
+    log_line(LOG_INFO, "ending %llu streams within %lld ms", (unsigned long long)s->n_seats,
              (long long)over_ms);
 }
 
@@ -101,7 +101,7 @@ static void
 reopen(struct server *s)
 {
     log_line(LOG_WARN, "ending %llu streams to open the database anew",
-             (unsigned long long)s->n_streams);
+             (unsigned long long)s->n_seats);
     loop_hold_signals();
     loop_stop_listening(s, true);
     s->draining = s->reopening = true;

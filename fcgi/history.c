@@ -1,12 +1,12 @@
 #include "fcgi/history.h"
 
-#include <stddef.h>
 #include <stdio.h>
 
 #include "base/mem.h"
-#include "fcgi/respond.h"
 #include "fcgi/conn.h"
 #include "fcgi/history_read.h"
+#include "fcgi/respond.h"
+#include "fcgi/seat.h"
 #include "fcgi/state.h"
 #include "http/accept.h"
 #include "http/access.h"
@@ -24,8 +24,7 @@ struct history_job;
 struct history {
     struct conn *conn;
     struct history_job *job; /* NULL while it waits */
-    struct feed *feed;       /* of a long poll, a reference; NULL until it has waited */
-    struct deadline end;     /* of the waiting */
+    struct seat seat;        /* of a long poll, from its first waiting on */
     char *query, *none_match;
     int64_t wait_ms, expires_ms; /* the latter of the token, by the loop's clock */
     uint32_t limit;
@@ -125,22 +124,12 @@ create_job(const struct server *s, struct query *q, enum history_what what, uint
 /* ---- the end ---- */
 
 static void
-leave_feed(struct conn *c)
-{
-    hub_leave(&c->server->hub, &c->sub);
-    c->joined = false;
-}
-
-static void
 end_asking(struct conn *c, enum conn_reason reason)
 {
     struct server *s = c->server;
-    struct history *h = c->history;
+    struct history *h = c->using;
 
     (void)reason;
-    c->history = NULL;
-    if (c->joined)
-        leave_feed(c);
     if (h->job) {
         TAILQ_REMOVE(&h->job->askers, h, in_job);
         if (h->job->queued && TAILQ_EMPTY(&h->job->askers)) {
@@ -148,13 +137,10 @@ end_asking(struct conn *c, enum conn_reason reason)
             destroy_job(s, h->job);
         }
     }
+    if (h->seat.conn)
+        seat_leave(&h->seat);
     mem_free(h->query);
     mem_free(h->none_match);
-    deadlines_remove(&s->polls, &h->end);
-    if (h->feed) {
-        hub_release(&s->hub, h->feed);
-        s->n_streams--;
-    }
     mem_free(h);
 }
 
@@ -210,7 +196,7 @@ static void
 send_page(struct conn *c, const struct history_read *r)
 {
     struct server *s = c->server;
-    const struct history *h = c->history;
+    const struct history *h = c->using;
     char tag[64];
     bool same;
     struct buf b;
@@ -228,9 +214,7 @@ send_page(struct conn *c, const struct history_read *r)
     if (!same && !h->is_head)
         buf_text(&b, buf_view(&r->body));
     s->counters.history_unchanged += same;
-    c->use = NULL;
-    end_asking(c, REASON_ANSWERED);
-    conn_reply(c, &b);
+    respond_reply(c, &b);
     buf_finish(&b);
 }
 
@@ -258,7 +242,7 @@ answer_empty(struct conn *c, int64_t position)
 
     history_read_init(&r, &none);
     r.what = HISTORY_PAGE;
-    r.ndjson = c->history->ndjson;
+    r.ndjson = ((struct history *)c->using)->ndjson;
     history_make_empty(&r, position, c->server->epoch);
     if (r.no_memory)
         conn_drop(c, REASON_NO_MEMORY);
@@ -284,7 +268,7 @@ static void
 read_on(struct conn *c, int64_t position)
 {
     struct server *s = c->server;
-    struct history *h = c->history;
+    struct history *h = c->using;
     struct query q = {.start = {.kind = START_AFTER, .id = position, .reset_now = h->reset_now}};
     struct history_job *job = create_job(s, &q, HISTORY_PAGE, h->limit, h->ndjson);
 
@@ -292,8 +276,7 @@ read_on(struct conn *c, int64_t position)
         conn_drop(c, REASON_NO_MEMORY);
         return;
     }
-    job->feed = h->feed;
-    job->feed->refs++;
+    job->feed = hub_share(h->seat.sub.feed);
     job->read.job.filter = &job->feed->what;
     enqueue(s, h, job);
 }
@@ -318,45 +301,37 @@ find_in_memory(const struct feed *f, int64_t *position)
 static void
 wait_after(struct conn *c, int64_t position)
 {
-    struct server *s = c->server;
-    struct history *h = c->history;
+    struct history *h = c->using;
+    struct feed *feed = h->seat.sub.feed;
 
-    if (!feed_covers(h->feed, position) || find_in_memory(h->feed, &position)) {
+    if (!feed_covers(feed, position) || find_in_memory(feed, &position)) {
         read_on(c, position);
         return;
     }
-    c->sub.feed = h->feed;
-    c->sub.feed->refs++;
-    c->sub.at.pos.cursor = position;
-    c->joined = true;
-    hub_join(&s->hub, &c->sub);
-    conn_move(c, &s->waiting);
+    seat_join(&h->seat, position);
+    conn_move(c, &c->server->waiting);
 }
 
-/* The first time it waits: it takes one of the places, and the feed. */
+/* The first time it waits: it takes a seat. */
 static void
 begin_waiting(struct conn *c, struct history_job *job)
 {
     struct server *s = c->server;
-    struct history *h = c->history;
+    struct history *h = c->using;
     int64_t end_ms = s->now_ms + h->wait_ms;
 
-    if (s->n_streams >= (uint64_t)s->settings->streams_max || !respond_admit(c)) {
+    if (!seat_take(&h->seat, c)) {
         answer_busy(c);
         return;
     }
-    if (end_ms > h->expires_ms)
-        end_ms = h->expires_ms;
     if (!job->feed)
         job->feed = hub_hold(&s->hub, &job->read.query.what);
-    if (!job->feed || deadlines_add(&s->polls, &h->end, end_ms) != ERR_OK) {
+    if (!job->feed || seat_listen(&h->seat, hub_share(job->feed),
+                                  end_ms < h->expires_ms ? end_ms : h->expires_ms) != ERR_OK) {
         conn_drop(c, REASON_NO_MEMORY);
         return;
     }
-    h->feed = job->feed;
-    h->feed->refs++;
     h->has_waited = true;
-    s->n_streams++;
     s->counters.history_waits++;
     wait_after(c, job->read.at.cursor);
 }
@@ -365,31 +340,36 @@ begin_waiting(struct conn *c, struct history_job *job)
 static void
 wake_asker(struct conn *c)
 {
-    struct history *h = c->history;
-    int64_t position = c->sub.at.pos.cursor;
+    struct history *h = c->using;
+    struct subscriber *sub = &h->seat.sub;
+    int64_t position = sub->at.pos.cursor;
 
-    if (!c->joined) /* a read is on its way already */
+    if (!sub->joined) /* a read is on its way already */
         return;
-    if (!feed_covers(h->feed, position) || find_in_memory(h->feed, &position)) {
-        leave_feed(c);
+    if (!feed_covers(sub->feed, position) || find_in_memory(sub->feed, &position)) {
+        seat_part(&h->seat);
         read_on(c, position);
     }
 }
 
-void
-history_end_waits(struct server *s, int64_t until_ms)
+/* One that is reading answers with what it gets. */
+static void
+end_wait(struct conn *c)
 {
-    struct deadline *d;
+    struct history *h = c->using;
 
-    while ((d = deadlines_first(&s->polls)) && d->at_ms <= until_ms) {
-        struct history *h = (struct history *)((char *)d - offsetof(struct history, end));
+    h->timed_out = true;
+    if (h->seat.sub.joined)
+        answer_empty(c, h->seat.sub.at.pos.cursor);
+}
 
-        deadlines_remove(&s->polls, d);
-        h->timed_out = true;
-        if (h->conn->joined)
-            answer_empty(h->conn, h->conn->sub.at.pos.cursor);
-        /* Else it is reading, and answers with what it gets. */
-    }
+void
+history_end_waits(struct server *s)
+{
+    struct conn *c;
+
+    while ((c = TAILQ_FIRST(&s->waiting.queue)))
+        end_wait(c);
 }
 
 void
@@ -411,11 +391,11 @@ may_wait(const struct history *h, const struct history_read *r)
 static void
 asker_gets(struct conn *c, struct history_job *job)
 {
-    struct history *h = c->history;
+    struct history *h = c->using;
 
     if (!may_wait(h, &job->read))
         answer_asker(c, &job->read);
-    else if (h->feed)
+    else if (h->seat.conn)
         wait_after(c, job->read.at.cursor);
     else
         begin_waiting(c, job);
@@ -438,7 +418,8 @@ history_arrived(struct server *s, struct reader_job *read)
 
 /* ---- requests ---- */
 
-static const struct conn_use history_use = {.flush = wake_asker, .leave = end_asking};
+static const struct conn_use history_use = {
+    .flush = wake_asker, .expire = end_wait, .leave = end_asking};
 
 /* The asker, with what is still needed of the request when the answer is there. */
 static struct history *
@@ -483,9 +464,7 @@ ask(struct conn *c, const struct request *r, const struct access *access, enum h
         return;
     }
     h->ndjson = ndjson;
-    c->history = h;
-    c->use = &history_use;
-    c->state = CONN_HISTORY;
+    conn_begin(c, &history_use, h, &c->server->asking);
     c->server->counters.history_requests++;
     enqueue(c->server, h, job);
 }

@@ -87,26 +87,61 @@ forget_upload(struct server *s, struct writer_job *job)
     writer_job_destroy(job);
 }
 
+/* What the connection is used for. */
+struct upload {
+    struct writer_job *job; /* while job->owner is set the writer has it */
+    char *path; /* of the request, for the Location of what was published; may be NULL */
+};
+
 static void
 end_upload(struct conn *c, enum conn_reason reason)
 {
-    struct writer_job *job = c->upload;
+    struct upload *up = c->using;
 
     (void)reason;
-    c->upload = NULL;
-    if (job && job->owner)
-        job->owner = NULL; /* the writer has it, and writes it all the same */
-    else if (job)
-        forget_upload(c->server, job);
+    if (up->job && up->job->owner)
+        up->job->owner = NULL; /* the writer has it, and writes it all the same */
+    else if (up->job)
+        forget_upload(c->server, up->job);
+    mem_free(up->path);
+    mem_free(up);
 }
 
-static const struct conn_use publish_use = {.leave = end_upload};
+static struct buf *
+body_of_upload(struct conn *c)
+{
+    const struct upload *up = c->using;
+
+    return up->job->owner ? NULL : &up->job->body;
+}
+
+static void upload_came(struct conn *c, bool whole);
+
+static const struct conn_use publish_use = {
+    .body = body_of_upload, .body_came = upload_came, .leave = end_upload};
+
+/* The connection stays in the list of requests: the body is a part of one. */
+static void
+begin_upload(struct conn *c, const struct request *r, struct writer_job *job)
+{
+    struct upload *up = mem_zalloc(sizeof *up);
+
+    if (!up) {
+        forget_upload(c->server, job);
+        conn_drop(c, REASON_NO_MEMORY);
+        return;
+    }
+    up->job = job;
+    up->path = r->path.n <= PATH_MAX_BYTES ? mem_copy(r->path) : NULL;
+    conn_begin(c, &publish_use, up, NULL);
+}
 
 void
 publish(struct conn *c, const struct request *r, const struct access *access)
 {
     struct server *s = c->server;
     enum body_format format;
+    struct writer_job *job;
     struct errbuf eb;
     long long length = 0;
     enum err err;
@@ -125,19 +160,19 @@ publish(struct conn *c, const struct request *r, const struct access *access)
         respond_problem(c, 429, "Too Many Requests", "Retry-After: 1\r\n",
                         "this address publishes too often; nothing was written");
     } else {
-        c->upload = writer_job_create((size_t)s->settings->body_max);
-        c->use = &publish_use;
-        err = c->upload ? take_request(c->upload, r, access, &eb) : ERR_NOMEM;
-        if (err == ERR_INVALID) {
-            respond_problem(c, 400, "Bad Request", "", eb.text);
-        } else if (err != ERR_OK) {
-            conn_drop(c, REASON_NO_MEMORY);
-        } else {
-            c->upload->format = format;
-            c->upload->announced = r->content_length.n > 0 ? length : -1;
-            c->path = r->path.n <= PATH_MAX_BYTES ? mem_copy(r->path) : NULL;
-            c->state = CONN_BODY;
+        job = writer_job_create((size_t)s->settings->body_max);
+        err = job ? take_request(job, r, access, &eb) : ERR_NOMEM;
+        if (err == ERR_OK) {
+            job->format = format;
+            job->announced = r->content_length.n > 0 ? length : -1;
+            begin_upload(c, r, job);
+            return;
         }
+        writer_job_destroy(job);
+        if (err == ERR_INVALID)
+            respond_problem(c, 400, "Bad Request", "", eb.text);
+        else
+            conn_drop(c, REASON_NO_MEMORY);
     }
 }
 
@@ -153,7 +188,7 @@ static bool
 body_may_grow(struct conn *c)
 {
     struct server *s = c->server;
-    struct writer_job *job = c->upload;
+    struct writer_job *job = ((struct upload *)c->using)->job;
 
     s->upload_memory += job->body.capacity - job->memory;
     job->memory = job->body.capacity;
@@ -166,41 +201,42 @@ body_may_grow(struct conn *c)
     return false;
 }
 
-void
-publish_body_grows(struct conn *c)
-{
-    struct writer_job *job = c->upload;
-
-    if (!body_may_grow(c) || job->body.length - job->timed < BODY_STEP)
-        return;
-    job->timed = job->body.length;
-    conn_move(c, &c->server->requests);
-}
-
-void
-publish_body_read(struct conn *c)
+static void
+submit_upload(struct conn *c, struct writer_job *job)
 {
     struct server *s = c->server;
 
-    if (!body_may_grow(c))
-        return;
-    if (c->upload->announced >= 0 && (uint64_t)c->upload->announced != c->upload->body.length) {
+    if (job->announced >= 0 && (uint64_t)job->announced != job->body.length) {
         respond_problem(c, 400, "Bad Request", "",
                         "the body is not as long as Content-Length says; nothing was written");
-        return;
-    }
-    if (!writer_submit(s->writer, c->upload)) {
+    } else if (!writer_submit(s->writer, job)) {
         answer_no_room(c);
-        return;
+    } else {
+        job->owner = c;
+        conn_move(c, &s->publishing);
     }
-    c->upload->owner = c;
-    c->state = CONN_PUBLISH;
-    conn_move(c, &s->publishing);
+}
+
+/* What keeps coming has its time again with each step. */
+static void
+upload_came(struct conn *c, bool whole)
+{
+    struct writer_job *job = ((struct upload *)c->using)->job;
+
+    if (!body_may_grow(c))
+        return;
+    if (whole) {
+        submit_upload(c, job);
+    } else if (job->body.length - job->timed >= BODY_STEP) {
+        job->timed = job->body.length;
+        conn_move(c, &c->server->requests);
+    }
 }
 
 static void
 accepted(struct conn *c, const struct writer_job *job)
 {
+    const struct upload *up = c->using;
     const char *epoch = c->server->epoch;
     struct buf json, b;
 
@@ -212,9 +248,9 @@ accepted(struct conn *c, const struct writer_job *job)
     buf_init(&b, SIZE_MAX / 4);
     buf_format(&b, "Status: %s\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n",
                job->all_repeated ? "200 OK" : "201 Created");
-    if (job->n == 1 && c->path) {
+    if (job->n == 1 && up->path) {
         buf_string(&b, "Location: ");
-        buf_percent(&b, text_of(c->path), "-._~!$&'()*+,;=:@/");
+        buf_percent(&b, text_of(up->path), "-._~!$&'()*+,;=:@/");
         buf_format(&b, "/%lld-%s\r\n", (long long)job->ids[0], epoch);
     }
     buf_format(&b, "Content-Length: %zu\r\n\r\n", json.length);
@@ -275,7 +311,7 @@ publish_written(struct server *s, struct writer_job *job)
     if (job->err == ERR_OK)
         s->counters.events_published += job->n;
     if (c) {
-        c->upload = NULL;
+        ((struct upload *)c->using)->job = NULL;
         send_outcome(c, job);
     }
     forget_upload(s, job);

@@ -10,10 +10,6 @@ struct writer_job;
 
 /* What follows is the body. */
 void publish(struct conn *c, const struct request *r, const struct access *access);
-/* More of the body has come; it is whole, or longer than it may be. */
-void publish_body_grows(struct conn *c);
-void publish_body_read(struct conn *c);
-
 /* The writer is done with it, and gives it back. */
 void publish_written(struct server *s, struct writer_job *job);
 

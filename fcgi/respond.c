@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "fcgi/conn.h"
 #include "fcgi/state.h"
 #include "http/access.h"
@@ -19,6 +20,52 @@ respond_whole(struct conn *c, const struct buf *b)
     conn_send(c, buf_view(b));
     conn_end(c, REASON_ANSWERED);
 }
+
+/* ---- replies ---- */
+
+struct reply {
+    size_t unsent; /* as counted */
+};
+
+static void
+flush_reply(struct conn *c)
+{
+    if (conn_flush_rest(c))
+        conn_end_now(c);
+}
+
+static void
+end_reply(struct conn *c, enum conn_reason reason)
+{
+    struct reply *reply = c->using;
+
+    (void)reason;
+    c->server->history_unsent -= reply->unsent;
+    mem_free(reply);
+}
+
+static const struct conn_use reply_use = {.flush = flush_reply, .leave = end_reply};
+
+void
+respond_reply(struct conn *c, const struct buf *b)
+{
+    struct reply *reply = buf_failed(b) ? NULL : mem_zalloc(sizeof *reply);
+
+    if (!reply) {
+        conn_drop(c, REASON_NO_MEMORY);
+        return;
+    }
+    conn_begin(c, &reply_use, reply, &c->server->blocked);
+    conn_send(c, buf_view(b));
+    if (c->state == CONN_BUSY && !conn_hold_end(c))
+        conn_drop(c, REASON_NO_MEMORY);
+    if (c->state != CONN_BUSY)
+        return;
+    reply->unsent = c->out.rest_n;
+    c->server->history_unsent += reply->unsent;
+}
+
+/* ---- short ones ---- */
 
 void
 respond_problem(struct conn *c, int status, const char *title, const char *headers,
@@ -52,19 +99,6 @@ respond_too_large(struct conn *c)
     snprintf(detail, sizeof detail, "the body is longer than %lld bytes",
              (long long)c->server->settings->body_max);
     respond_problem(c, 413, "Content Too Large", "", detail);
-}
-
-bool
-respond_admit(struct conn *c)
-{
-    struct server *s = c->server;
-    int64_t max = s->settings->streams_per_address;
-
-    if (max == 0)
-        return true;
-    c->address = addresses_begin(&s->addresses, text_of(c->remote), max);
-    s->counters.address_refusals += !c->address;
-    return c->address;
 }
 
 void

@@ -20,6 +20,9 @@ void respond_problem(struct conn *c, int status, const char *title, const char *
 void respond_too_large(struct conn *c);
 /* A response that is complete, head and body. A buffer that has failed closes the connection. */
 void respond_whole(struct conn *c, const struct buf *b);
+/* The same for a long one: the client has as long for it as a stream has that takes no byte, and
+ * what it has not taken counts for --history-bytes. */
+void respond_reply(struct conn *c, const struct buf *b);
 
 /* What the query string and Last-Event-ID ask for, within what this request may read; the caller
  * finishes *q. False: it was refused, and that has been answered. */
@@ -30,8 +33,5 @@ void respond_denied(struct conn *c, const struct access *access, const char *why
 
 /* When the token that allows this ends, by the loop's clock; DEADLINE_NEVER. */
 int64_t respond_expiry(const struct conn *c, const struct access *access);
-
-/* Whether this address may have one stream more; if so, the connection counts. */
-bool respond_admit(struct conn *c);
 
 #endif

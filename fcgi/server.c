@@ -19,6 +19,7 @@
 #include "fcgi/loop.h"
 #include "fcgi/publish.h"
 #include "fcgi/route.h"
+#include "fcgi/seat.h"
 #include "fcgi/stream.h"
 
 enum {
@@ -151,14 +152,14 @@ static void
 wake_subscriber(void *context, struct subscriber *sub)
 {
     (void)context;
-    conn_make_ready(conn_of(sub));
+    conn_make_ready(seat_conn(sub));
 }
 
 static void
 drop_subscriber(void *context, struct subscriber *sub)
 {
     (void)context;
-    conn_end(conn_of(sub), REASON_DATABASE);
+    conn_end(seat_conn(sub), REASON_DATABASE);
 }
 
 static void
@@ -258,8 +259,8 @@ next_round(struct server *s)
     round_begin(&s->round, s->now_ms);
     while ((f = hub_next_dirty(&s->hub))) {
         TAILQ_FOREACH (sub, &f->live, in_feed) {
-            if (!conn_of(sub)->blocked)
-                conn_make_ready(conn_of(sub));
+            if (!seat_conn(sub)->blocked)
+                conn_make_ready(seat_conn(sub));
         }
     }
     flush_queue(&s->patient);
@@ -294,11 +295,11 @@ static void
 drain(struct server *s)
 {
     int64_t left_ms = s->drain_ends_ms - s->now_ms;
-    uint64_t share = s->n_streams;
+    uint64_t share = s->n_seats;
     struct conn *c;
 
     if (left_ms > DRAIN_TICK_MS)
-        share = s->n_streams * DRAIN_TICK_MS / (uint64_t)left_ms + 1;
+        share = s->n_seats * DRAIN_TICK_MS / (uint64_t)left_ms + 1;
     while (share-- > 0) {
         c = TAILQ_FIRST(&s->quiet.queue);
         if (!c)
@@ -307,7 +308,7 @@ drain(struct server *s)
             break;
         conn_end(c, REASON_SHUTDOWN);
     }
-    history_end_waits(s, INT64_MAX);
+    history_end_waits(s);
     while ((c = TAILQ_FIRST(&s->idle.queue)))
         conn_drop(c, REASON_SHUTDOWN);
     if (left_ms <= 0)
@@ -334,7 +335,6 @@ static void
 stage_timers(struct server *s)
 {
     const struct settings *set = s->settings;
-    struct deadline *d;
     struct conn *c;
 
     send_heartbeats(s);
@@ -348,17 +348,13 @@ stage_timers(struct server *s)
                  (long long)set->request_timeout_ms);
         conn_drop(c, REASON_STALLED);
     }
-    history_end_waits(s, s->now_ms);
     while ((c = due(s, &s->asking, set->request_timeout_ms)))
         history_too_late(c);
     while ((c = due(s, &s->ending, LINGER_MS)))
         conn_drop(c, REASON_CLIENT_GONE);
     while ((c = due(s, &s->idle, set->keep_idle_ms)))
         conn_drop(c, REASON_CLIENT_GONE);
-    while ((d = deadlines_first(&s->expiring)) && d->at_ms <= s->now_ms) {
-        s->counters.streams_expired++;
-        conn_end(conn_of_expiry(d), REASON_EXPIRED);
-    }
+    seat_expire_due(s);
     addresses_trim(&s->addresses, s->now_ms);
     if (s->draining)
         drain(s);
@@ -432,8 +428,7 @@ plan_next_turn(struct server *s)
     soonest(s, &s->asking, set->request_timeout_ms, &wait_ms);
     soonest(s, &s->ending, LINGER_MS, &wait_ms);
     soonest(s, &s->idle, set->keep_idle_ms, &wait_ms);
-    soonest_deadline(s, &s->expiring, &wait_ms);
-    soonest_deadline(s, &s->polls, &wait_ms);
+    soonest_deadline(s, &s->ends, &wait_ms);
     if (s->draining && wait_ms > DRAIN_TICK_MS)
         wait_ms = DRAIN_TICK_MS;
     loop_next_turn(s, is_work_left(s) || is_round_wanted(s) ? 0 : wait_ms);

@@ -189,8 +189,7 @@ run(struct server *s, struct settings *settings, struct store *store, struct sto
     stop_writing(s);
     loop_close(s);
     addresses_finish(&s->addresses);
-    deadlines_finish(&s->expiring);
-    deadlines_finish(&s->polls);
+    deadlines_finish(&s->ends);
     jws_key_finish(&s->token_key);
     grants_finish(&s->open);
     return err;

@@ -67,15 +67,14 @@ struct server {
     struct conn_queue readable, ready;
     struct conn_queue patient; /* ready too: streams, whose turn is the next round */
     struct round round;
-    uint64_t n_conns, n_streams, conns_max;
+    uint64_t n_conns, n_seats, conns_max;
     int64_t pause_log_ms; /* not before is a pause of accepting told again */
 
     struct jws_key token_key;     /* without bytes: tokens are not used */
     struct grants open;           /* what --public-topics says; empty without it */
     bool seen_granted, seen_open; /* requests with FRESHET_TOPICS, and without */
     bool mixture_logged;
-    struct deadlines expiring;
-    struct deadlines polls; /* when long polls have waited enough */
+    struct deadlines ends; /* of seats: of their tokens, or of their waiting */
     struct addresses addresses;
 
     bool accept_due, hint_due, reload_due, counters_due;

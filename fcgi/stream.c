@@ -7,8 +7,9 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "fcgi/respond.h"
 #include "fcgi/conn.h"
+#include "fcgi/respond.h"
+#include "fcgi/seat.h"
 #include "fcgi/state.h"
 #include "stream/sse.h"
 
@@ -17,6 +18,18 @@ static const char head_lines[] = "Status: 200 OK\r\n"
                                  "Cache-Control: no-cache, no-transform\r\n"
                                  "X-Accel-Buffering: no\r\n"
                                  "\r\n";
+
+/* What the connection is used for. */
+struct stream {
+    struct seat seat;       /* whose feed is set all the time */
+    struct reader_job *job; /* finds out where it begins; NULL when that is known */
+};
+
+static struct subscriber *
+sub_of(const struct conn *c)
+{
+    return &((struct stream *)c->using)->seat.sub;
+}
 
 /* Evenly from low to high. Statistics only, nothing that must not be guessed. */
 static int64_t
@@ -45,9 +58,10 @@ come_back_later(struct conn *c)
 static void
 join_feed(struct conn *c, int64_t cursor)
 {
-    c->sub.at.pos.cursor = cursor;
-    c->joined = true;
-    hub_join(&c->server->hub, &c->sub);
+    struct stream *st = c->using;
+
+    seat_join(&st->seat, cursor);
+    c->in_rounds = true;
     conn_make_ready(c);
 }
 
@@ -62,6 +76,7 @@ static void
 locate(struct conn *c, struct query *q, enum reader_job_kind kind)
 {
     struct locate *l = mem_zalloc(sizeof *l);
+    struct stream *st = c->using;
 
     if (!l) {
         conn_drop(c, REASON_NO_MEMORY);
@@ -71,14 +86,13 @@ locate(struct conn *c, struct query *q, enum reader_job_kind kind)
     l->requested = q->requested;
     q->requested = NULL;
     l->job.kind = kind;
-    l->job.filter = &c->sub.feed->what;
+    l->job.filter = &st->seat.sub.feed->what;
     l->job.owner = c;
-    l->job.feed = c->sub.feed;
+    l->job.feed = hub_share(st->seat.sub.feed);
     l->job.position = q->start.id;
     l->job.time_ms = q->start.time_ms;
     l->job.count = q->start.count;
-    c->sub.feed->refs++;
-    c->job = &l->job;
+    st->job = &l->job;
     reader_submit(c->server->reader, &l->job);
 }
 
@@ -100,7 +114,7 @@ begin_at(struct conn *c, struct query *q)
             locate(c, q, JOB_MARKS);
         break;
     case START_LAST:
-        if (feed_last(c->sub.feed, q->start.count, &position))
+        if (feed_last(sub_of(c)->feed, q->start.count, &position))
             join_feed(c, position);
         else
             locate(c, q, JOB_LAST);
@@ -138,13 +152,14 @@ go_on(struct conn *c, const struct locate *l)
 {
     enum cursor_reset why;
     struct position at = position_start(&l->start, l->job.position, &l->job.marks, &why);
+    struct stream *st = c->using;
 
+    st->job = NULL;
     if (why != CURSOR_EXACT)
         send_reset(c, l, why);
-    if (c->state != CONN_STREAM) /* sending the reset has failed */
+    if (c->state != CONN_BUSY) /* sending the reset has failed */
         return;
-    c->job = NULL;
-    c->sub.at.pos.told_pruned = at.told_pruned;
+    st->seat.sub.at.pos.told_pruned = at.told_pruned;
     join_feed(c, at.cursor);
 }
 
@@ -172,6 +187,7 @@ static bool
 send_record(struct conn *c, struct gather *g, const struct subscriber_position *before)
 {
     struct counters *counters = &c->server->counters;
+    struct subscriber *sub = sub_of(c);
     uint64_t bytes_before = c->out.bytes;
     enum outlet_sent result = outlet_gather(&c->out, g);
 
@@ -179,9 +195,9 @@ send_record(struct conn *c, struct gather *g, const struct subscriber_position *
     counters->writes_cut += result != OUTLET_SENT;
     counters->bytes_sent += c->out.bytes - bytes_before;
     if (result == OUTLET_NOTHING)
-        c->sub.at = *before;
+        sub->at = *before;
     else
-        counters->events_sent += c->sub.at.events - before->events;
+        counters->events_sent += sub->at.events - before->events;
     round_wrote(&c->server->round, &c->out);
     return conn_sent(c, result);
 }
@@ -191,18 +207,19 @@ static bool
 flush_record(struct conn *c, size_t bytes_max)
 {
     struct server *s = c->server;
-    struct subscriber_position before = c->sub.at;
+    struct subscriber *sub = sub_of(c);
+    struct subscriber_position before = sub->at;
     struct gather g;
     enum gathered gathered;
 
     gather_init(&g, bytes_max);
-    gathered = subscriber_gather(&c->sub, &g, s->epoch);
+    gathered = subscriber_gather(sub, &g, s->epoch);
     if (g.bytes > 0 ? !send_record(c, &g, &before) : !conn_flush_rest(c))
         return false;
     if (gathered == GATHERED_PART && g.bytes > 0)
         return true;
     if (gathered == GATHERED_PART ||
-        (gathered == GATHERED_BEHIND && hub_wait(&s->hub, &c->sub) != ERR_OK))
+        (gathered == GATHERED_BEHIND && hub_wait(&s->hub, sub) != ERR_OK))
         conn_drop(c, REASON_NO_MEMORY);
     return false;
 }
@@ -211,9 +228,10 @@ static void
 flush_stream(struct conn *c)
 {
     const struct settings *set = c->server->settings;
+    const struct subscriber *sub = sub_of(c);
     uint64_t begin = c->out.bytes;
 
-    if (!c->joined || c->sub.waiting) {
+    if (!sub->joined || sub->waiting) {
         conn_flush_rest(c);
         return;
     }
@@ -230,7 +248,7 @@ stream_heartbeat(struct conn *c)
 {
     c->server->counters.heartbeats++;
     conn_send(c, TEXT_LIT(":\n"));
-    if (c->state == CONN_STREAM)
+    if (c->state == CONN_BUSY)
         conn_move(c, &c->server->quiet);
 }
 
@@ -253,81 +271,91 @@ reason_word(enum conn_reason reason)
 static void
 end_stream(struct conn *c, enum conn_reason reason)
 {
-    const struct subscriber_position *at = &c->sub.at;
-    struct server *s = c->server;
+    struct stream *st = c->using;
+    const struct subscriber_position *at = &st->seat.sub.at;
 
-    deadlines_remove(&s->expiring, &c->expiry);
-    s->n_streams--;
     log_line(LOG_INFO,
              "stream end reason=%s remote=%s filter=\"%s\" first=%lld last=%lld events=%llu "
              "bytes=%llu ms=%lld",
-             reason_word(reason), c->remote ? c->remote : "-", c->sub.feed->what.key,
+             reason_word(reason), c->remote ? c->remote : "-", st->seat.sub.feed->what.key,
              (long long)at->first_id, (long long)at->last_id, (unsigned long long)at->events,
-             (unsigned long long)c->out.bytes, (long long)(s->now_ms - c->begun_ms));
-    if (c->job) /* the reader has it, with a reference of its own */
-        c->job->owner = NULL;
-    c->job = NULL;
-    if (c->joined) {
-        hub_leave(&s->hub, &c->sub);
-    } else {
-        hub_release(&s->hub, c->sub.feed);
-        c->sub.feed = NULL;
-    }
-    c->joined = false;
+             (unsigned long long)c->out.bytes, (long long)(c->server->now_ms - c->begun_ms));
+    if (st->job) /* the reader has it, with a reference of its own */
+        st->job->owner = NULL;
+    seat_leave(&st->seat);
+    mem_free(st);
+}
+
+static void
+expire_stream(struct conn *c)
+{
+    c->server->counters.streams_expired++;
+    conn_end(c, REASON_EXPIRED);
 }
 
 /* ---- requests ---- */
 
-static const struct conn_use stream_use = {.flush = flush_stream, .leave = end_stream};
+static const struct conn_use stream_use = {
+    .flush = flush_stream, .expire = expire_stream, .leave = end_stream};
 
 static void
-begin_stream(struct conn *c, const struct access *access, struct query *q)
+send_head(struct conn *c)
 {
-    struct server *s = c->server;
-    const struct settings *set = s->settings;
-    struct feed *feed = hub_hold(&s->hub, &q->what);
-    int64_t expiry_ms = respond_expiry(c, access);
+    const struct settings *set = c->server->settings;
     struct buf b;
 
     buf_init(&b, 1024);
     buf_string(&b, head_lines);
     sse_retry(&b, between(set->retry_min_ms, set->retry_max_ms));
     sse_comment(&b, TEXT_LIT("freshet"));
-    if (!feed || buf_failed(&b)) {
-        if (feed)
-            hub_release(&s->hub, feed);
+    if (buf_failed(&b))
         conn_drop(c, REASON_NO_MEMORY);
-    } else {
-        s->counters.streams++;
-        s->n_streams++;
-        c->sub.feed = feed;
-        c->sub.reset_now = q->start.reset_now;
-        c->use = &stream_use;
-        c->state = CONN_STREAM;
-        conn_move(c, &s->quiet);
-        if (expiry_ms != DEADLINE_NEVER &&
-            deadlines_add(&s->expiring, &c->expiry, expiry_ms) != ERR_OK)
-            conn_drop(c, REASON_NO_MEMORY);
-        else
-            conn_send(c, buf_view(&b));
-        if (c->state == CONN_STREAM)
-            begin_at(c, q);
-    }
+    else
+        conn_send(c, buf_view(&b));
     buf_finish(&b);
+}
+
+/* Its seat is taken. */
+static void
+begin_stream(struct conn *c, struct stream *st, const struct access *access, struct query *q)
+{
+    struct server *s = c->server;
+    struct feed *feed = hub_hold(&s->hub, &q->what);
+
+    if (!feed) {
+        seat_leave(&st->seat);
+        mem_free(st);
+        conn_drop(c, REASON_NO_MEMORY);
+        return;
+    }
+    s->counters.streams++;
+    st->seat.sub.reset_now = q->start.reset_now;
+    conn_begin(c, &stream_use, st, &s->quiet);
+    if (seat_listen(&st->seat, feed, respond_expiry(c, access)) != ERR_OK)
+        conn_drop(c, REASON_NO_MEMORY);
+    else
+        send_head(c);
+    if (c->state == CONN_BUSY)
+        begin_at(c, q);
 }
 
 void
 stream(struct conn *c, const struct request *r, const struct access *access)
 {
-    struct server *s = c->server;
+    struct stream *st;
     struct query q;
 
     if (!respond_query(c, r, access, QUERY_STREAM, &q))
         return;
-    if (s->draining || s->n_streams >= (uint64_t)s->settings->streams_max || !respond_admit(c))
+    st = mem_zalloc(sizeof *st);
+    if (!st) {
+        conn_drop(c, REASON_NO_MEMORY);
+    } else if (c->server->draining || !seat_take(&st->seat, c)) {
+        mem_free(st);
         come_back_later(c);
-    else
-        begin_stream(c, access, &q);
+    } else {
+        begin_stream(c, st, access, &q);
+    }
     query_finish(&q);
 }
 

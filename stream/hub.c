@@ -184,6 +184,13 @@ drop_page(struct hub *h, struct page *p)
     page_destroy(p);
 }
 
+struct feed *
+hub_share(struct feed *f)
+{
+    f->refs++;
+    return f;
+}
+
 void
 hub_release(struct hub *h, struct feed *f)
 {
@@ -322,6 +329,7 @@ hub_join(struct hub *h, struct subscriber *s)
 {
     (void)h;
     s->waiting = false;
+    s->joined = true;
     TAILQ_INSERT_TAIL(&s->feed->live, s, in_feed);
 }
 
@@ -335,9 +343,17 @@ take_off(struct subscriber *s)
 }
 
 void
+hub_part(struct hub *h, struct subscriber *s)
+{
+    (void)h;
+    take_off(s);
+    s->joined = false;
+}
+
+void
 hub_leave(struct hub *h, struct subscriber *s)
 {
-    take_off(s);
+    hub_part(h, s);
     hub_release(h, s->feed);
     s->feed = NULL;
 }

@@ -55,10 +55,14 @@ struct feed *hub_next_dirty(struct hub *h);
 /* The feed for this subscription, made if need be, with one reference more. Takes *what over in
  * any case. NULL = no memory. */
 struct feed *hub_hold(struct hub *h, struct subscription *what);
+/* One reference more, for somebody else. */
+struct feed *hub_share(struct feed *f);
 void hub_release(struct hub *h, struct feed *f);
 
 /* s->feed, s->at.pos.cursor and the flags are set by the caller, who holds a reference for it. */
 void hub_join(struct hub *h, struct subscriber *s);
+/* It leaves the lists; the feed's reference stays the caller's. */
+void hub_part(struct hub *h, struct subscriber *s);
 /* The caller's reference is released too. */
 void hub_leave(struct hub *h, struct subscriber *s);
 

@@ -30,6 +30,7 @@ struct subscriber_position {
 struct subscriber {
     struct feed *feed;
     struct subscriber_position at;
+    bool joined;    /* in one of the feed's lists */
     bool waiting;   /* in feed->waiting, else in feed->live */
     bool reset_now; /* after a reset go on from the newest event, not from the oldest */
     TAILQ_ENTRY(subscriber) in_feed;

@@ -1,0 +1,52 @@
+/* seat: the place of a client that stays: of a stream, or of a long poll that waits.
+ *
+ * It is taken before anything else is begun, and left at the end, whatever the end is. In between
+ * it counts for --streams-max, and for its address where --streams-per-address limits that. Who
+ * sits in it is a subscriber of the hub, and may have a moment at which its time is up.
+ *
+ * Legal order: seat_take(); seat_listen() once; seat_join() and seat_part() in turn; seat_leave()
+ * from every state, once. */
+#ifndef FCGI_SEAT_H
+#define FCGI_SEAT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "fcgi/deadline.h"
+#include "stream/subscriber.h"
+
+struct address;
+struct conn;
+struct server;
+
+/* Embedded in what the connection is used for, zeroed. */
+struct seat {
+    struct conn *conn;       /* NULL: not taken */
+    struct address *address; /* where it counts; NULL when nobody counts */
+    struct subscriber sub;   /* its feed is a reference of the seat's */
+    struct deadline ends;    /* its use's expire() is called then */
+};
+
+/* False: all places are taken, or the address has its share. Nothing is to be given back then. */
+bool seat_take(struct seat *seat, struct conn *c);
+
+/* The feed's reference is taken over. ERR_NOMEM; also then seat_leave() gives all back.
+ * ends_ms: DEADLINE_NEVER. */
+enum err seat_listen(struct seat *seat, struct feed *feed, int64_t ends_ms);
+
+/* From this position on it is told of what is new; and no more. */
+void seat_join(struct seat *seat, int64_t cursor);
+void seat_part(struct seat *seat);
+
+void seat_leave(struct seat *seat);
+
+/* For the timers: calls expire() of whose time is up. */
+void seat_expire_due(struct server *s);
+
+static inline struct conn *
+seat_conn(struct subscriber *sub)
+{
+    return ((struct seat *)((char *)sub - offsetof(struct seat, sub)))->conn;
+}
+
+#endif
