@@ -108,7 +108,7 @@ close_body(struct history_read *h, const struct marks *m, const char *epoch)
     if (!h->ndjson && h->what != HISTORY_EVENT) {
         buf_string(&h->body, "],\"next\":");
         if (h->next.length > 0)
-            buf_json(&h->body, buf_view(&h->next));
+            event_json_text(&h->body, buf_view(&h->next));
         else
             buf_string(&h->body, "null");
         if (h->what == HISTORY_PAGE)
@@ -321,7 +321,7 @@ add_topic(struct history_read *h)
     size_t before = begin_element(h);
 
     buf_string(&h->body, "{\"topic\":");
-    buf_json(&h->body, text_of(h->topic));
+    event_json_text(&h->body, text_of(h->topic));
     buf_format(&h->body, ",\"count\":%lld,\"first\":\"%lld-%s\",\"last\":\"%lld-%s\"}",
                (long long)h->count, (long long)h->first, h->epoch, (long long)h->last, h->epoch);
     return keep_element(h, before);

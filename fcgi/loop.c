@@ -1,7 +1,5 @@
 #include "fcgi/loop.h"
 
-#include <libgen.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -109,30 +107,24 @@ loop_stop_listening(struct server *s, bool keep_sockets)
     s->n_sockets = 0;
 }
 
-/* The directory is watched, not the file: the WAL comes and goes. SQLite follows symbolic links,
- * and puts the WAL beside the file that the link leads to. */
+/* The directory is watched, not the file: the WAL comes and goes. */
 static void
-watch_wal(struct server *s)
+watch_wal(struct server *s, const char *wal)
 {
-    char path[PATH_MAX], name[PATH_MAX];
-    struct buf wal;
+    const char *slash = strrchr(wal, '/');
+    char *directory = mem_copy((struct text){wal, slash ? (size_t)(slash - wal) + 1 : 0});
     int failed = UV_ENOMEM;
 
     uv_fs_event_init(&s->loop, &s->watch);
     s->watch.data = s;
-    buf_init(&wal, PATH_MAX);
-    if (realpath(s->settings->db, path)) {
-        strcpy(name, path);
-        buf_format(&wal, "%s-wal", basename(name));
-        s->wal_name = buf_take(&wal);
-        if (s->wal_name)
-            failed = uv_fs_event_start(&s->watch, on_change, dirname(path), 0);
-    }
+    s->wal_name = mem_copy(text_of(slash ? slash + 1 : wal));
+    if (directory && s->wal_name)
+        failed = uv_fs_event_start(&s->watch, on_change, directory, 0);
     if (failed)
         log_line(LOG_WARN,
                  "%s: its directory cannot be watched (%s); changes are seen every %lld ms",
                  s->settings->db, uv_strerror(failed), (long long)s->settings->poll_ms);
-    buf_finish(&wal);
+    mem_free(directory);
 }
 
 /* The set of connections, and libuv's handle that waits for it. */
@@ -169,7 +161,7 @@ loop_hold_signals(void)
 }
 
 enum err
-loop_open(struct server *s, struct errbuf *eb)
+loop_open(struct server *s, const char *wal, struct errbuf *eb)
 {
     int failed = uv_loop_init(&s->loop);
 
@@ -187,7 +179,7 @@ loop_open(struct server *s, struct errbuf *eb)
     uv_timer_init(&s->loop, &s->accept_timer);
     s->accept_timer.data = s;
     uv_async_init(&s->loop, &s->reader_news, on_reader_news);
-    watch_wal(s);
+    watch_wal(s, wal);
     for (size_t i = 0; i < sizeof signal_numbers / sizeof *signal_numbers; i++) {
         uv_signal_init(&s->loop, &s->signals[i]);
         s->signals[i].data = s;

@@ -197,16 +197,16 @@ look_at_place(struct reader *r)
         log_line(LOG_INFO, "%s: is in its place again", store_path(r->store));
     else if (place == STORE_WAL_LOST)
         log_line(LOG_ERROR,
-                 "%s-wal: has been deleted or replaced; what was committed since the last "
+                 "%s: has been deleted or replaced; what was committed since the last "
                  "checkpoint may be lost. The database is opened anew; restart whatever else "
                  "writes to it, then run: freshet check --db %s",
-                 store_path(r->store), store_path(r->store));
+                 store_wal_path(r->store), store_path(r->store));
     else if (place == STORE_MIXED && r->place != STORE_MIXED)
         log_line(
             LOG_ERROR,
             "%s: has been replaced, but beside it lies the -wal of the one before, which would "
-            "spoil it: remove %s-wal and -shm; waiting",
-            store_path(r->store), store_path(r->store));
+            "spoil it: remove %s and -shm; waiting",
+            store_path(r->store), store_wal_path(r->store));
     r->place = place;
     if (place == STORE_WAL_LOST)
         say_replaced(r);

@@ -164,7 +164,7 @@ run(struct server *s, struct settings *settings, struct store *store, struct sto
     init_lists(s);
     err = read_rules(s, eb);
     if (err == ERR_OK)
-        err = loop_open(s, eb);
+        err = loop_open(s, store_wal_path(store), eb);
     if (err != ERR_OK) {
         jws_key_finish(&s->token_key);
         grants_finish(&s->open);

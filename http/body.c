@@ -1,11 +1,28 @@
 #include "http/body.h"
 
-#include "base/json.h"
+#include <json-c/json.h>
+
 #include "base/mem.h"
 #include "http/form.h"
 #include "stream/event_json.h"
 
-enum { EVENTS_FIRST = 16 };
+enum { TREES_FIRST = 16, TREES_MAX_BYTES = 128 * 1024 * 1024 };
+
+static struct event *
+new_event(struct body *b)
+{
+    if (b->n == b->capacity) {
+        size_t capacity = b->capacity ? b->capacity * 2 : TREES_FIRST;
+        struct event *events = mem_realloc(b->events, capacity * sizeof *events);
+
+        if (!events)
+            return NULL;
+        b->events = events;
+        b->capacity = capacity;
+    }
+    b->events[b->n] = (struct event){0};
+    return &b->events[b->n++];
+}
 
 static enum err
 no_memory(struct errbuf *eb)
@@ -13,56 +30,51 @@ no_memory(struct errbuf *eb)
     return err_set(eb, ERR_NOMEM, "out of memory");
 }
 
+/* The tree is kept. */
 static enum err
-new_event(struct body *b, struct event **e, struct errbuf *eb)
+parse_tree(struct body *b, struct text s, struct json_object **tree, struct errbuf *eb)
 {
-    if (b->n == BODY_EVENTS_MAX)
-        return err_set(eb, ERR_FULL, "more than %d events in one request; send them in several",
-                       BODY_EVENTS_MAX);
-    if (b->n == b->capacity) {
-        size_t capacity = b->capacity ? b->capacity * 2 : EVENTS_FIRST;
-        struct event *events = mem_realloc(b->events, capacity * sizeof *events);
+    struct json_object **trees;
+    enum err err;
 
-        if (!events)
+    if (b->n_trees == b->trees_capacity) {
+        size_t capacity = b->trees_capacity ? b->trees_capacity * 2 : TREES_FIRST;
+
+        trees = mem_realloc(b->trees, capacity * sizeof(struct json_object *));
+        if (!trees)
             return no_memory(eb);
-        b->events = events;
-        b->capacity = capacity;
+        b->trees = trees;
+        b->trees_capacity = capacity;
     }
-    *e = &b->events[b->n++];
-    **e = (struct event){0};
-    return ERR_OK;
-}
-
-/* *room has the bytes for what is not as it stands in the value. */
-static enum err
-read_event(struct body *b, struct text value, char **room, struct errbuf *eb)
-{
-    struct event_json members;
-    struct event *e;
-    enum err err = event_json_members(value, &members, eb);
-
+    err = event_json_parse(s, &b->tree_room, tree, eb);
     if (err == ERR_OK)
-        err = new_event(b, &e, eb);
-    return err == ERR_OK ? event_json_read(&members, room, e, eb) : err;
+        b->trees[b->n_trees++] = *tree;
+    return err;
 }
 
 static enum err
-parse_json(struct body *b, struct text bytes, char **room, struct errbuf *eb)
+read_event(struct body *b, struct json_object *object, struct errbuf *eb)
 {
-    struct text value, name, element;
-    struct json_walk w;
+    struct event *e = new_event(b);
+
+    return e ? event_json_read(object, e, eb) : no_memory(eb);
+}
+
+static enum err
+parse_json(struct body *b, struct text bytes, struct errbuf *eb)
+{
+    struct json_object *tree = NULL;
     struct errbuf why;
-    enum err err = event_json_check(bytes, &value, eb);
+    enum err err = parse_tree(b, bytes, &tree, eb);
 
     if (err != ERR_OK)
         return err;
-    if (json_kind(value) != JSON_ARRAY)
-        return read_event(b, value, room, eb);
-    json_walk(&w, value);
-    for (size_t number = 1; json_next(&w, &name, &element); number++) {
-        err = read_event(b, element, room, &why);
+    if (!json_object_is_type(tree, json_type_array))
+        return read_event(b, tree, eb);
+    for (size_t i = 0; i < json_object_array_length(tree); i++) {
+        err = read_event(b, json_object_array_get_idx(tree, i), &why);
         if (err != ERR_OK)
-            return err_set(eb, err, "event %zu: %s", number, why.text);
+            return err_set(eb, err, "event %zu: %s", i + 1, why.text);
     }
     return ERR_OK;
 }
@@ -77,22 +89,22 @@ is_blank(struct text line)
 }
 
 static enum err
-parse_ndjson(struct body *b, struct text bytes, char **room, struct errbuf *eb)
+parse_ndjson(struct body *b, struct text bytes, struct errbuf *eb)
 {
     for (size_t number = 1; bytes.n > 0; number++) {
         const char *lf = memchr(bytes.p, '\n', bytes.n);
         struct text line = {bytes.p, lf ? (size_t)(lf - bytes.p) : bytes.n};
         size_t used = line.n + (lf ? 1 : 0);
-        struct text value;
+        struct json_object *tree = NULL;
         struct errbuf why;
         enum err err;
 
         bytes = (struct text){bytes.p + used, bytes.n - used};
         if (is_blank(line))
             continue;
-        err = event_json_check(line, &value, &why);
+        err = parse_tree(b, line, &tree, &why);
         if (err == ERR_OK)
-            err = read_event(b, value, room, &why);
+            err = read_event(b, tree, &why);
         if (err != ERR_OK)
             return err_set(eb, err, "line %zu: %s", number, why.text);
     }
@@ -102,19 +114,18 @@ parse_ndjson(struct body *b, struct text bytes, char **room, struct errbuf *eb)
 static enum err
 parse_form(struct body *b, struct text bytes, struct errbuf *eb)
 {
-    struct event *e;
+    struct event *e = new_event(b);
     struct text name, raw;
-    enum err err = new_event(b, &e, eb);
 
-    if (err != ERR_OK)
-        return err;
+    if (!e)
+        return no_memory(eb);
     while (form_next(&bytes, &name, &raw)) {
         static const char *const names[] = {"topic", "type", "data", "key"};
         struct text *members[] = {&e->topic, &e->type, &e->data, &e->key};
         char *value;
         size_t n;
+        enum err err = form_decode(raw, true, &value, &n, eb);
 
-        err = form_decode(raw, true, &value, &n, eb);
         if (err != ERR_OK)
             return err;
         for (size_t i = 0; value && i < 4; i++) {
@@ -130,23 +141,18 @@ parse_form(struct body *b, struct text bytes, struct errbuf *eb)
     return ERR_OK;
 }
 
-/* All that is decoded is at most as long as what it was sent as. */
 enum err
 body_parse(struct body *b, enum body_format format, struct text bytes, struct errbuf *eb)
 {
     enum err err = ERR_OK;
-    char *room;
 
-    *b = (struct body){.room = format == BODY_FORM ? NULL : mem_alloc(bytes.n)};
-    room = b->room;
-    if (format != BODY_FORM && !room)
-        return no_memory(eb);
+    *b = (struct body){.tree_room = TREES_MAX_BYTES};
     switch (format) {
     case BODY_JSON:
-        err = parse_json(b, bytes, &room, eb);
+        err = parse_json(b, bytes, eb);
         break;
     case BODY_NDJSON:
-        err = parse_ndjson(b, bytes, &room, eb);
+        err = parse_ndjson(b, bytes, eb);
         break;
     case BODY_FORM:
         err = parse_form(b, bytes, eb);
@@ -160,9 +166,11 @@ body_parse(struct body *b, enum body_format format, struct text bytes, struct er
 void
 body_finish(struct body *b)
 {
+    for (size_t i = 0; i < b->n_trees; i++)
+        json_object_put(b->trees[i]);
     for (size_t i = 0; i < 4; i++)
         mem_free(b->form[i]);
-    mem_free(b->room);
+    mem_free(b->trees);
     mem_free(b->events);
     *b = (struct body){0};
 }

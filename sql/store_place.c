@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-static const char *
-wal_path(const struct store *s)
+const char *
+store_wal_path(const struct store *s)
 {
     return sqlite3_filename_wal(sqlite3_db_filename(s->db, "main"));
 }
@@ -15,7 +15,7 @@ store_note_wal(struct store *s)
 {
     struct stat st;
 
-    if (stat(wal_path(s), &st) != 0)
+    if (stat(store_wal_path(s), &st) != 0)
         return;
     s->wal_device = st.st_dev;
     s->wal_inode = st.st_ino;
@@ -31,7 +31,7 @@ look_at_wal(const struct store *s, off_t *size)
     *size = 0;
     if (s->wal_inode == 0) /* not opened all the way, or there was none */
         return WAL_OURS;
-    if (stat(wal_path(s), &st) != 0)
+    if (stat(store_wal_path(s), &st) != 0)
         return errno == ENOENT ? WAL_GONE : WAL_OURS;
     *size = st.st_size;
     return st.st_dev == s->wal_device && st.st_ino == s->wal_inode ? WAL_OURS : WAL_OTHER;

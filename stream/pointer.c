@@ -1,14 +1,6 @@
 #include "stream/pointer.h"
 
-#include <stdint.h>
-
-#include "base/json.h"
 #include "base/mem.h"
-
-struct pointer_name {
-    struct text name;
-    size_t index; /* the element of an array that it names; SIZE_MAX = none */
-};
 
 static bool
 is_pointer(struct text s)
@@ -21,54 +13,31 @@ is_pointer(struct text s)
     return true;
 }
 
-static size_t
-index_of(struct text name)
-{
-    long long index;
-
-    if ((name.n > 1 && name.p[0] == '0') || !text_to_int64(name, &index))
-        return SIZE_MAX;
-    return (size_t)index;
-}
-
-/* Takes one name and the '/' before it off *source, and writes it to out. */
-static struct text
-take_name(struct text *source, char *out)
-{
-    size_t at = 1, n = 0;
-
-    for (; at < source->n && source->p[at] != '/'; at++) {
-        char c = source->p[at];
-
-        if (c == '~')
-            c = (char)(source->p[++at] == '0' ? '~' : '/');
-        out[n++] = c;
-    }
-    *source = (struct text){source->p + at, source->n - at};
-    return (struct text){out, n};
-}
-
+/* Each name takes its '/' for its NUL, so there is room for all of them. */
 enum err
 pointer_parse(struct pointer *p, struct text source)
 {
-    size_t n = 0;
-    char *bytes;
+    size_t used = 0;
 
     *p = (struct pointer){0};
     if (!is_pointer(source))
         return ERR_INVALID;
-    for (size_t i = 0; i < source.n; i++)
-        n += source.p[i] == '/';
-    p->names = mem_alloc(n * sizeof *p->names + source.n);
+    p->names = mem_alloc(source.n);
     if (!p->names)
         return ERR_NOMEM;
-    bytes = (char *)(p->names + n);
-    for (; p->n < n; p->n++) {
-        struct text name = take_name(&source, bytes);
+    for (size_t i = 0; i < source.n; i++) {
+        if (source.p[i] != '/') {
+            char c = source.p[i];
 
-        p->names[p->n] = (struct pointer_name){name, index_of(name)};
-        bytes += name.n;
+            if (c == '~')
+                c = (char)(source.p[++i] == '0' ? '~' : '/');
+            p->names[used++] = c;
+        } else if (p->n++ > 0) {
+            p->names[used++] = '\0';
+        }
     }
+    if (p->n > 0)
+        p->names[used] = '\0';
     return ERR_OK;
 }
 
@@ -79,42 +48,33 @@ pointer_finish(struct pointer *p)
     *p = (struct pointer){0};
 }
 
-/* The walk is at a value to which the first `level` names lead, and is behind it afterwards.
- * Recursion is bounded, like all depth in a checked text, by JSON_DEPTH_MAX. */
-static void
-search(const struct pointer *p, size_t level, struct json_walk *at, struct text *found)
+static bool
+get_element(struct json_object *array, const char *name, struct json_object **value)
 {
-    const struct pointer_name *wanted = &p->names[level];
-    enum json_kind kind = json_here(at);
-    struct json_walk inner;
-    struct text name;
+    long long index;
 
-    if (level == p->n) {
-        *found = json_pass(at);
-        return;
-    }
-    if (kind != JSON_OBJECT && kind != JSON_ARRAY) {
-        json_pass(at);
-        return;
-    }
-    json_into(at, &inner);
-    for (size_t i = 0; json_step(&inner, &name); i++) {
-        if (name.p ? json_string_is(name, wanted->name) : i == wanted->index) {
-            *found = TEXT_NONE;
-            search(p, level + 1, &inner, found);
-        } else {
-            json_pass(&inner);
-        }
-    }
-    json_out(at, &inner);
+    if ((name[0] == '0' && name[1] != '\0') || !text_to_int64(text_of(name), &index) ||
+        (size_t)index >= json_object_array_length(array))
+        return false;
+    *value = json_object_array_get_idx(array, (size_t)index);
+    return true;
 }
 
 bool
-pointer_get(const struct pointer *p, struct text value, struct text *found)
+pointer_get(const struct pointer *p, struct json_object *tree, struct json_object **value)
 {
-    struct json_walk root = {.p = value.p, .end = value.p + value.n};
+    const char *name = p->names;
 
-    *found = TEXT_NONE;
-    search(p, 0, &root, found);
-    return found->p;
+    *value = tree;
+    for (size_t i = 0; i < p->n; i++, name += strlen(name) + 1) {
+        bool found = false;
+
+        if (json_object_is_type(*value, json_type_object))
+            found = json_object_object_get_ex(*value, name, value);
+        else if (json_object_is_type(*value, json_type_array))
+            found = get_element(*value, name, value);
+        if (!found)
+            return false;
+    }
+    return true;
 }
