@@ -45,7 +45,7 @@ find_end(const struct settings *settings, struct store *store, int64_t *through,
     bool done;
 
     if (settings->keep_rows)
-        return store_last(store, NULL, 0, (uint32_t)settings->keep_rows, UINT32_MAX, through,
+        return store_last(store, NULL, 0, (uint32_t)settings->keep_rows, &store_step_all, through,
                           &found, &done, eb);
     if (settings->older_than_ms)
         return store_since(store, clock_wall_ms() - settings->older_than_ms, through, eb);

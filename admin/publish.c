@@ -1,7 +1,6 @@
 /* freshet publish: appends the events of its command line or of standard input, all or none. */
 #include <errno.h>
 #include <inttypes.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -44,12 +43,12 @@ static const struct option_set set = {
     .n_rows = sizeof rows / sizeof *rows,
 };
 
-/* What is to be written. The texts point into arguments, input and trees. */
+/* What is to be written. The texts point into arguments, input and what was decoded of them. */
 struct batch {
     const struct settings *settings;
     struct event *events;
-    struct json_object **trees;
-    char **keys; /* those made from --key */
+    char **decoded; /* of the events that are JSON */
+    char **keys;    /* those made from --key */
     size_t n, room;
     struct buf input;
 };
@@ -65,18 +64,17 @@ make_room(struct batch *b, struct errbuf *eb)
 {
     size_t room = b->room ? b->room * 2 : 16;
     struct event *events;
-    struct json_object **trees;
-    char **keys;
+    char **decoded, **keys;
 
     if (b->n < b->room)
         return ERR_OK;
     if ((events = mem_realloc(b->events, room * sizeof *events)))
         b->events = events;
-    if ((trees = mem_realloc(b->trees, room * sizeof(struct json_object *))))
-        b->trees = trees;
+    if ((decoded = mem_realloc(b->decoded, room * sizeof *decoded)))
+        b->decoded = decoded;
     if ((keys = mem_realloc(b->keys, room * sizeof *keys)))
         b->keys = keys;
-    if (!events || !trees || !keys)
+    if (!events || !decoded || !keys)
         return no_memory(eb);
     b->room = room;
     return ERR_OK;
@@ -86,13 +84,29 @@ static void
 batch_finish(struct batch *b)
 {
     for (size_t i = 0; i < b->n; i++) {
-        json_object_put(b->trees[i]);
+        mem_free(b->decoded[i]);
         mem_free(b->keys[i]);
     }
     mem_free(b->events);
-    mem_free(b->trees);
+    mem_free(b->decoded);
     mem_free(b->keys);
     buf_finish(&b->input);
+}
+
+static enum err
+read_json(struct text s, char **decoded, struct event *e, struct errbuf *eb)
+{
+    struct event_json members;
+    struct text value;
+    char *room;
+    enum err err = event_json_check(s, &value, eb);
+
+    if (err == ERR_OK)
+        err = event_json_members(value, &members, eb);
+    if (err != ERR_OK)
+        return err;
+    room = *decoded = mem_alloc(event_json_room(&members));
+    return room ? event_json_read(&members, &room, e, eb) : no_memory(eb);
 }
 
 /* One more event, of a whole data text or of JSON. */
@@ -106,17 +120,12 @@ add(struct batch *b, struct text s, struct errbuf *eb)
     if (err != ERR_OK)
         return err;
     e = &b->events[b->n];
-    b->trees[b->n] = NULL;
+    b->decoded[b->n] = NULL;
     b->keys[b->n] = NULL;
     *e = (struct event){.data = s};
     b->n++;
-    if (settings->json) {
-        size_t room = SIZE_MAX; /* it is the user's own memory */
-
-        err = event_json_parse(s, &room, &b->trees[b->n - 1], eb);
-        if (err == ERR_OK)
-            err = event_json_read(b->trees[b->n - 1], e, eb);
-    }
+    if (settings->json)
+        err = read_json(s, &b->decoded[b->n - 1], e, eb);
     if (!e->topic.p)
         e->topic = text_of(settings->topic);
     if (!e->type.p)

@@ -13,6 +13,7 @@
 #include "admin/wake.h"
 #include "base/buf.h"
 #include "base/stop.h"
+#include "sql/locate.h"
 #include "sql/store.h"
 #include "stream/event_json.h"
 
@@ -59,7 +60,7 @@ struct tail {
     struct store *store;
     struct subscription what;
     struct buf out; /* what a page gave, not written yet */
-    int64_t position, told_pruned;
+    struct position at;
     int columns;                     /* of the terminal; 0 = standard output is none */
     int topic_columns, type_columns; /* the widest so far */
     bool colour;
@@ -225,15 +226,13 @@ write_out(struct tail *t, struct errbuf *eb)
 static void
 tell_pruned(struct tail *t, const struct marks *marks)
 {
-    int64_t pruned = marks->pruned_through;
-
-    if (pruned > t->position && pruned > t->told_pruned)
-        fprintf(stderr,
-                "%s: events were pruned before they could be shown: after id %" PRId64
-                ", up to %" PRId64 "\n",
-                set.program, t->position, pruned);
-    if (pruned > t->told_pruned)
-        t->told_pruned = pruned;
+    if (!position_missed(&t->at, marks->pruned_through))
+        return;
+    fprintf(stderr,
+            "%s: events were pruned before they could be shown: after id %" PRId64
+            ", up to %" PRId64 "\n",
+            set.program, t->at.cursor, marks->pruned_through);
+    position_told(&t->at, marks, false);
 }
 
 /* Prints all that is there. *some tells whether there was anything. */
@@ -244,7 +243,7 @@ catch_up(struct tail *t, bool *some, struct errbuf *eb)
 
     *some = false;
     while (!page.end && !t->reader_gone && !stop_asked()) {
-        struct store_query q = {&t->what, t->position, PAGE_ROWS, SCAN_ROWS};
+        struct store_query q = {&t->what, t->at.cursor, PAGE_ROWS, {SCAN_ROWS, SIZE_MAX, 0}};
         enum err err;
 
         if (t->columns)
@@ -253,8 +252,8 @@ catch_up(struct tail *t, bool *some, struct errbuf *eb)
         if (err != ERR_OK)
             return err;
         tell_pruned(t, &page.marks);
-        *some = *some || page.through > t->position;
-        t->position = page.through;
+        *some = *some || page.through > t->at.cursor;
+        t->at.cursor = page.through;
         err = write_out(t, eb);
         if (err != ERR_OK)
             return err;
@@ -268,7 +267,7 @@ follow(struct tail *t, struct errbuf *eb)
     struct wake wake;
     int wait_ms = POLL_MS;
     enum wake_reason woken = WAKE_TIME;
-    enum err err = wake_open(&wake, store_wal_path(t->store), eb);
+    enum err err = wake_open(&wake, t->settings->db, eb);
 
     while (err == ERR_OK && woken != WAKE_STOP) {
         bool some;
@@ -303,23 +302,21 @@ choose(struct tail *t, struct errbuf *eb)
     return err == ERR_NOMEM ? err_set(eb, err, "out of memory") : err;
 }
 
-/* The position before the newest `last` that match. */
+/* Before the newest `last` that match. */
 static enum err
 find_start(struct tail *t, struct errbuf *eb)
 {
-    struct marks marks;
-    uint32_t found;
+    struct locate l = {.start = {.kind = START_LAST, .count = (uint32_t)t->settings->last},
+                       .filter = &t->what};
     bool done;
-    enum err err = store_marks(t->store, &marks, eb);
+    enum err err;
 
-    if (err != ERR_OK)
-        return err;
-    t->told_pruned = marks.pruned_through;
-    t->position = marks.newest;
     if (t->settings->last == 0)
-        return ERR_OK;
-    return store_last(t->store, &t->what, 0, (uint32_t)t->settings->last, UINT32_MAX, &t->position,
-                      &found, &done, eb);
+        l.start.kind = START_NOW;
+    err = locate_step(&l, t->store, &store_step_all, &done, eb);
+    if (err == ERR_OK)
+        t->at = l.at;
+    return err;
 }
 
 static int

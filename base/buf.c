@@ -107,32 +107,65 @@ buf_int(struct buf *b, long long value)
     buf_append(b, digits + at, sizeof digits - at);
 }
 
-void
-buf_json(struct buf *b, struct text s)
+static void
+put_escaped(struct buf *b, unsigned char c)
 {
     static const char hex[] = "0123456789abcdef";
 
-    buf_byte(b, '"');
-    for (size_t i = 0, run = 0; i <= s.n; i++) {
-        unsigned char c = i < s.n ? (unsigned char)s.p[i] : 0;
+    buf_byte(b, '\\');
+    if (c == '"' || c == '\\') {
+        buf_byte(b, (char)c);
+    } else if (c == '\n') {
+        buf_byte(b, 'n');
+    } else {
+        buf_string(b, "u00");
+        buf_byte(b, hex[c >> 4]);
+        buf_byte(b, hex[c & 15]);
+    }
+}
 
-        if (i < s.n && c >= 0x20 && c != '"' && c != '\\')
+/* Well-formed UTF-8, between quotes. */
+static void
+put_json(struct buf *b, struct text s)
+{
+    size_t run = 0;
+
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+
+        if (c >= 0x20 && c != '"' && c != '\\')
             continue;
         buf_append(b, s.p + run, i - run);
+        put_escaped(b, c);
         run = i + 1;
-        if (i == s.n)
-            break;
-        if (c == '"' || c == '\\') {
-            buf_byte(b, '\\');
-            buf_byte(b, (char)c);
-        } else if (c == '\n') {
-            buf_string(b, "\\n");
-        } else {
-            buf_string(b, "\\u00");
-            buf_byte(b, hex[c >> 4]);
-            buf_byte(b, hex[c & 15]);
-        }
     }
+    buf_append(b, s.p + run, s.n - run);
+}
+
+/* How many bytes the character at s has; 0 when there is none. */
+static size_t
+character(struct text s)
+{
+    for (size_t n = 1; n <= 4 && n <= s.n; n++)
+        if (text_is_utf8((struct text){s.p, n}))
+            return n;
+    return 0;
+}
+
+void
+buf_json(struct buf *b, struct text s)
+{
+    bool good = text_is_utf8(s);
+
+    buf_byte(b, '"');
+    while (!good && s.n > 0) {
+        size_t n = character(s);
+
+        put_json(b, n > 0 ? (struct text){s.p, n} : TEXT_LIT("\xef\xbf\xbd"));
+        n += n == 0;
+        s = (struct text){s.p + n, s.n - n};
+    }
+    put_json(b, s);
     buf_byte(b, '"');
 }
 

@@ -33,7 +33,8 @@ void buf_text(struct buf *b, struct text s);
 void buf_string(struct buf *b, const char *s);
 void buf_byte(struct buf *b, char c);
 void buf_int(struct buf *b, long long value);
-/* s as a JSON string with its quotes (RFC 8259, section 7); s must be UTF-8. */
+/* s as a JSON string with its quotes (RFC 8259, section 7). Bytes that are not UTF-8 (a row or a
+ * path may hold any) come out as U+FFFD. */
 void buf_json(struct buf *b, struct text s);
 /* s with every byte but letters, digits and those of `plain` as %XX (RFC 3986, section 2.1). */
 void buf_percent(struct buf *b, struct text s, const char *plain);

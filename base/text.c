@@ -84,3 +84,11 @@ text_to_int64(struct text s, long long *value)
     *value = v;
     return true;
 }
+
+uint64_t
+text_hash(uint64_t before, struct text s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        before = (before ^ (unsigned char)s.p[i]) * 0x100000001b3;
+    return before;
+}

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 struct text {
@@ -46,5 +47,10 @@ bool text_is_utf8(struct text s);
 
 /* A decimal number of 1 to 19 digits, no sign, no blanks, at most INT64_MAX. */
 bool text_to_int64(struct text s, long long *value);
+
+/* FNV-1a, 64 bits, of s behind what was hashed before; TEXT_HASH_EMPTY to begin with. Not for
+ * telling apart what an adversary made. */
+#define TEXT_HASH_EMPTY 0xcbf29ce484222325
+uint64_t text_hash(uint64_t before, struct text s);
 
 #endif

@@ -106,6 +106,12 @@ conn_watch(struct conn *c)
     }
 }
 
+uint64_t
+conn_lane(const struct conn *c)
+{
+    return text_hash(c->server->seed, text_of(c->remote));
+}
+
 /* ---- writing ---- */
 
 static void
@@ -174,7 +180,7 @@ send_text(struct conn *c, struct text text)
         conn_drop(c, REASON_NO_MEMORY);
 }
 
-/* Puts c->headers behind the first line. */
+/* Puts c->headers behind the Status line. */
 static void
 send_with_headers(struct conn *c, struct text text)
 {

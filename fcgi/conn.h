@@ -12,8 +12,7 @@
  *   ENDING   ending                                 conn_end(): what is left is sent, then the peer
  *                                                   is given a moment to close
  *   IDLE     idle                                   conn.c, when the web server keeps it and both
- *                                                   request and response are whole; conn_read.c,
- *                                                   after a question (FCGI_GET_VALUES)
+ *                                                   request and response are whole
  *   DEAD     dead                                   conn_drop(); freed at the end of the turn
  *
  * REQUEST → BUSY (or straight) → ENDING → DEAD; and from ENDING over IDLE to the next REQUEST when
@@ -120,7 +119,7 @@ bool conn_flush_rest(struct conn *c);
  * attempt may be made at once. */
 bool conn_sent(struct conn *c, enum outlet_sent result);
 
-/* Sends a text, or keeps it. The first one begins with a line of the response's head. */
+/* Sends a text, or keeps it. The first one begins with the response's Status line. */
 void conn_send(struct conn *c, struct text text);
 
 /* The response is complete. */
@@ -143,5 +142,8 @@ void conn_reap(struct conn *c);
 
 /* Flushed in this turn, or a stream in the next round. */
 void conn_make_ready(struct conn *c);
+
+/* Whose it is, for taking turns with others: the same number for the same address. */
+uint64_t conn_lane(const struct conn *c);
 
 #endif

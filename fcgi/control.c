@@ -119,7 +119,7 @@ control(struct server *s)
         log_counters(s);
     if (s->stop_asked > s->stop_served)
         stop(s);
-    if (!s->draining && reader_replaced(s->reader))
+    if (!s->draining && tail_replaced(s->tail))
         reopen(s);
     s->reload_due = s->counters_due = false;
     s->stop_served = s->stop_asked;

@@ -14,7 +14,8 @@
 
 enum {
     LIMIT = 100,         /* events of a page when the request does not say */
-    SHARED_BY_LAST = 16, /* so many of the queued reads are looked through for the same */
+    SHARED_BY_LAST = 16, /* this many of the newest reads are looked through for the same */
+    SHARED_FOR_MS = 20,  /* a read that has not begun by then waits behind its client's others */
     LINK_MAX = 1024,     /* a longer query gets no Link: web servers bound the head of a response */
 };
 
@@ -38,10 +39,13 @@ struct history_job {
     struct feed *feed;        /* a reference that keeps the filter; NULL: read.query has it */
     TAILQ_HEAD(, history) askers;
     bool queued;
-    TAILQ_ENTRY(history_job) in_queue;
+    int64_t made_ms;
+    TAILQ_ENTRY(history_job) in_queue; /* of those that wait, or of those that are being read */
 };
 
 /* ---- reads ---- */
+
+static void read_done(struct reader_job *read, void *context);
 
 static void
 destroy_job(struct server *s, struct history_job *job)
@@ -52,15 +56,25 @@ destroy_job(struct server *s, struct history_job *job)
     mem_free(job);
 }
 
+/* Whether who asks now may be given what that job reads: nothing has been read yet, and it is not
+ * kept waiting behind what another client asks for. */
+static bool
+may_share(const struct server *s, const struct history_job *job)
+{
+    return job->queued ||
+           (!atomic_load(&job->read.begun_reading) && !atomic_load(&job->read.job.cancelled) &&
+            s->now_ms - job->made_ms <= SHARED_FOR_MS);
+}
+
 static struct history_job *
-find_same(const struct server *s, const struct history_job *job)
+find_same(const struct server *s, const struct history_queue *queue, const struct history_job *job)
 {
     struct history_job *other;
     int looked_at = 0;
 
-    TAILQ_FOREACH_REVERSE(other, &s->history, history_queue, in_queue)
+    TAILQ_FOREACH_REVERSE(other, queue, history_queue, in_queue)
     {
-        if (history_same(&other->read, &job->read))
+        if (history_same(&other->read, &job->read) && may_share(s, other))
             return other;
         if (++looked_at == SHARED_BY_LAST)
             break;
@@ -68,18 +82,22 @@ find_same(const struct server *s, const struct history_job *job)
     return NULL;
 }
 
-/* The asker waits for this read, or for one in the queue that is the same. */
+/* The asker waits for this read, or for one that is the same and has not begun. */
 static void
 enqueue(struct server *s, struct history *h, struct history_job *job)
 {
-    struct history_job *same = find_same(s, job);
+    struct history_job *same = find_same(s, &s->history, job);
 
+    if (!same)
+        same = find_same(s, &s->history_reading, job);
     if (same) {
         destroy_job(s, job);
         job = same;
     } else {
         TAILQ_INSERT_TAIL(&s->history, job, in_queue);
         job->queued = true;
+        job->made_ms = s->now_ms;
+        job->read.job.lane = conn_lane(h->conn);
     }
     TAILQ_INSERT_TAIL(&job->askers, h, in_job);
     h->job = job;
@@ -91,12 +109,11 @@ history_read_more(struct server *s)
 {
     struct history_job *job;
 
-    while (s->history_in_flight < HISTORY_IN_FLIGHT &&
-           s->history_unsent < (uint64_t)s->settings->history_bytes &&
+    while (s->history_unsent < (uint64_t)s->settings->history_bytes &&
            (job = TAILQ_FIRST(&s->history))) {
         TAILQ_REMOVE(&s->history, job, in_queue);
         job->queued = false;
-        s->history_in_flight++;
+        TAILQ_INSERT_TAIL(&s->history_reading, job, in_queue);
         s->counters.history_reads++;
         reader_submit(s->reader, &job->read.job);
     }
@@ -115,13 +132,29 @@ create_job(const struct server *s, struct query *q, enum history_what what, uint
     job->read.what = what;
     job->read.limit = limit;
     job->read.ndjson = ndjson;
-    job->read.scan_max = (uint32_t)set->scan_rows;
+    job->read.step = settings_step(set);
+    job->read.search_us = set->search_ms * 1000;
+    job->read.job.done = read_done;
     job->read.bytes_max = (size_t)set->page_bytes;
     TAILQ_INIT(&job->askers);
     return job;
 }
 
 /* ---- the end ---- */
+
+/* If nobody asks for it any more, it is not read to its end. */
+static void
+give_up_read(struct server *s, struct history_job *job)
+{
+    if (!TAILQ_EMPTY(&job->askers))
+        return;
+    if (job->queued) {
+        TAILQ_REMOVE(&s->history, job, in_queue);
+        destroy_job(s, job);
+    } else {
+        atomic_store(&job->read.job.cancelled, true);
+    }
+}
 
 static void
 end_asking(struct conn *c, enum conn_reason reason)
@@ -132,10 +165,7 @@ end_asking(struct conn *c, enum conn_reason reason)
     (void)reason;
     if (h->job) {
         TAILQ_REMOVE(&h->job->askers, h, in_job);
-        if (h->job->queued && TAILQ_EMPTY(&h->job->askers)) {
-            TAILQ_REMOVE(&s->history, h->job, in_queue);
-            destroy_job(s, h->job);
-        }
+        give_up_read(s, h->job);
     }
     if (h->seat.conn)
         seat_leave(&h->seat);
@@ -277,7 +307,7 @@ read_on(struct conn *c, int64_t position)
         return;
     }
     job->feed = hub_share(h->seat.sub.feed);
-    job->read.job.filter = &job->feed->what;
+    job->read.filter = &job->feed->what;
     enqueue(s, h, job);
 }
 
@@ -401,13 +431,14 @@ asker_gets(struct conn *c, struct history_job *job)
         begin_waiting(c, job);
 }
 
-void
-history_arrived(struct server *s, struct reader_job *read)
+static void
+read_done(struct reader_job *read, void *context)
 {
     struct history_job *job = (struct history_job *)read;
+    struct server *s = context;
     struct history *h;
 
-    s->history_in_flight--;
+    TAILQ_REMOVE(&s->history_reading, job, in_queue);
     while ((h = TAILQ_FIRST(&job->askers))) {
         TAILQ_REMOVE(&job->askers, h, in_job);
         h->job = NULL;

@@ -3,10 +3,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "stream/event_json.h"
 #include "stream/sse.h"
 #include "stream/subscriber.h"
+
+static bool history_run(struct reader_job *job, struct store *store, enum err *err,
+                        struct errbuf *eb);
 
 void
 history_read_init(struct history_read *h, struct query *query)
@@ -15,9 +19,8 @@ history_read_init(struct history_read *h, struct query *query)
     *query = (struct query){0};
     buf_init(&h->body, SIZE_MAX / 2);
     buf_init(&h->next, SIZE_MAX / 2);
-    h->job.kind = JOB_RUN;
     h->job.run = history_run;
-    h->job.filter = &h->query.what;
+    h->filter = &h->query.what;
 }
 
 void
@@ -50,7 +53,7 @@ history_same(const struct history_read *a, const struct history_read *b)
     return a->what == b->what && a->ndjson == b->ndjson && a->limit == b->limit &&
            same_start(&p->start, &q->start) && p->id == q->id &&
            same_text(p->requested, q->requested) && same_text(p->topics, q->topics) &&
-           strcmp(a->job.filter->key, b->job.filter->key) == 0;
+           strcmp(a->filter->key, b->filter->key) == 0;
 }
 
 /* ---- the body ---- */
@@ -92,14 +95,6 @@ begin_element(struct history_read *h)
     return before;
 }
 
-/* FNV-1a, 64 bits. */
-static void
-add_to_hash(uint64_t *hash, struct text s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        *hash = (*hash ^ (unsigned char)s.p[i]) * 0x100000001b3;
-}
-
 static void
 close_body(struct history_read *h, const struct marks *m, const char *epoch)
 {
@@ -108,11 +103,13 @@ close_body(struct history_read *h, const struct marks *m, const char *epoch)
     if (!h->ndjson && h->what != HISTORY_EVENT) {
         buf_string(&h->body, "],\"next\":");
         if (h->next.length > 0)
-            event_json_text(&h->body, buf_view(&h->next));
+            buf_json(&h->body, buf_view(&h->next));
         else
             buf_string(&h->body, "null");
         if (h->what == HISTORY_PAGE)
             buf_format(&h->body, ",\"live\":%s", h->live ? "true" : "false");
+        if (h->place.limited)
+            buf_string(&h->body, ",\"limited\":true");
         if (h->reset != CURSOR_EXACT) {
             buf_string(&h->body, ",\"reset\":");
             subscriber_reset_json(&h->body, h->reset, text_of(h->query.requested), m->oldest,
@@ -120,11 +117,10 @@ close_body(struct history_read *h, const struct marks *m, const char *epoch)
         }
         buf_string(&h->body, "}\n");
     }
-    h->hash = 0xcbf29ce484222325;
-    add_to_hash(&h->hash, buf_view(&h->body));
-    add_to_hash(&h->hash, buf_view(&h->next));
+    h->hash = text_hash(TEXT_HASH_EMPTY, buf_view(&h->body));
+    h->hash = text_hash(h->hash, buf_view(&h->next));
     snprintf(state, sizeof state, "%d %d %d", h->ndjson, h->live, (int)h->reset);
-    add_to_hash(&h->hash, text_of(state));
+    h->hash = text_hash(h->hash, text_of(state));
     h->no_memory = h->no_memory || buf_failed(&h->body) || buf_failed(&h->next);
 }
 
@@ -152,39 +148,22 @@ history_make_empty(struct history_read *h, int64_t position, const char *epoch)
 
 /* ---- where a page begins ---- */
 
-/* One step of looking for the newest `count` matches; true when they are found. */
-static bool
-find_last(struct history_read *h, struct store *store, struct errbuf *eb)
-{
-    uint32_t found;
-    bool done;
-
-    h->job.err = store_last(store, h->job.filter, h->job.scanned_to, h->query.start.count,
-                            h->scan_max, &h->found_at, &found, &done, eb);
-    if (h->job.err != ERR_OK || done)
-        return true;
-    h->job.scanned_to = h->found_at;
-    h->query.start.count -= found;
-    return false;
-}
-
-/* True when the place is found, or there is an error. */
+/* One step; true when the place is found, or there is an error. */
 static bool
 find_place(struct history_read *h, struct store *store, struct errbuf *eb)
 {
-    const struct start *start = &h->query.start;
-    struct marks m;
-    bool found = true;
+    struct locate *l = &h->place;
+    bool done;
 
-    h->job.err = store_marks(store, &m, eb);
-    if (h->job.err == ERR_OK && start->kind == START_SINCE)
-        h->job.err = store_since(store, start->time_ms, &h->found_at, eb);
-    else if (h->job.err == ERR_OK && start->kind == START_LAST)
-        found = find_last(h, store, eb);
-    if (!found || h->job.err != ERR_OK)
+    l->start = h->query.start;
+    l->filter = h->filter;
+    l->search_us = h->search_us;
+    h->job.err = locate_step(l, store, &h->step, &done, eb);
+    if (h->job.err != ERR_OK || !done)
         return h->job.err != ERR_OK;
-    h->down = start->kind == START_BEFORE;
-    h->at = position_start(start, h->found_at, &m, &h->reset);
+    h->down = l->start.kind == START_BEFORE;
+    h->at = l->at;
+    h->reset = l->reset;
     return true;
 }
 
@@ -243,10 +222,8 @@ finish_page(struct history_read *h, const struct store_page *page)
 static bool
 read_page(struct history_read *h, struct store *store, struct errbuf *eb)
 {
-    struct store_query q = {.filter = h->job.filter,
-                            .after = h->at.cursor,
-                            .rows_max = h->limit,
-                            .scan_max = h->scan_max};
+    struct store_query q = {
+        .filter = h->filter, .after = h->at.cursor, .rows_max = h->limit, .step = h->step};
     struct store_page page;
 
     h->job.err = h->down ? store_read_back(store, &q, add_event, h, &page, eb)
@@ -295,7 +272,7 @@ note(void *context, const struct event *e)
 static enum err
 read_event(struct history_read *h, struct store *store, struct errbuf *eb)
 {
-    struct store_query q = {h->job.filter, h->query.id - 1, 1, 1};
+    struct store_query q = {h->filter, h->query.id - 1, 1, {1, SIZE_MAX, 0}};
     struct store_page page;
     enum err err = store_read(store, &q, add_if_it_is_the_one, h, &page, eb);
 
@@ -321,9 +298,10 @@ add_topic(struct history_read *h)
     size_t before = begin_element(h);
 
     buf_string(&h->body, "{\"topic\":");
-    event_json_text(&h->body, text_of(h->topic));
-    buf_format(&h->body, ",\"count\":%lld,\"first\":\"%lld-%s\",\"last\":\"%lld-%s\"}",
-               (long long)h->count, (long long)h->first, h->epoch, (long long)h->last, h->epoch);
+    buf_json(&h->body, text_of(h->topic));
+    buf_format(&h->body, ",\"count\":%lld%s,\"first\":\"%lld-%s\",\"last\":\"%lld-%s\"}",
+               (long long)h->count, h->too_many ? ",\"at_least\":true" : "", (long long)h->first,
+               h->epoch, (long long)h->last, h->epoch);
     return keep_element(h, before);
 }
 
@@ -332,7 +310,7 @@ static enum err
 next_topic(struct history_read *h, struct store *store, struct errbuf *eb)
 {
     struct text after = h->query.topics ? text_of(h->query.topics) : TEXT_LIT("");
-    enum err err = store_next_topic(store, h->job.filter, after, &h->topic, eb);
+    enum err err = store_next_topic(store, h->filter, after, &h->topic, eb);
 
     h->count = h->first = h->last = 0;
     if (err == ERR_OK && h->topic)
@@ -358,16 +336,29 @@ finish_topics(struct history_read *h)
 {
     struct marks none = {0};
 
-    if (h->topic)
+    if (h->topic || h->too_many)
         buf_text(&h->next, text_of(h->query.topics));
     close_body(h, &none, h->epoch);
 }
 
-/* One step counts scan_max rows; true when the list is finished. */
-static bool
-read_topics(struct history_read *h, struct store *store, struct errbuf *eb)
+/* Counting has taken too long: the list ends here, with what is known of the topic if it is the
+ * first one. */
+static void
+give_up_counting(struct history_read *h)
 {
-    uint32_t left = h->scan_max, counted = 0;
+    if (h->n == 0) {
+        h->too_many = true;
+        if (!finish_topic(h))
+            h->no_memory = true;
+    }
+    finish_topics(h);
+}
+
+/* One step counts step.rows rows; true when the list is finished. */
+static bool
+count_topics(struct history_read *h, struct store *store, struct errbuf *eb)
+{
+    uint32_t left = h->step.rows, counted = 0;
 
     while (left > 0) {
         if (!h->topic)
@@ -392,11 +383,26 @@ read_topics(struct history_read *h, struct store *store, struct errbuf *eb)
     return false;
 }
 
-bool
-history_run(struct reader_job *job, struct store *store, struct errbuf *eb)
+static bool
+read_topics(struct history_read *h, struct store *store, struct errbuf *eb)
+{
+    int64_t began_us = clock_mono_us();
+    bool finished = count_topics(h, store, eb);
+
+    h->spent_us += clock_mono_us() - began_us;
+    if (finished || h->search_us == 0 || h->spent_us < h->search_us || !h->topic || h->count == 0)
+        return finished;
+    give_up_counting(h);
+    return true;
+}
+
+static bool
+history_run(struct reader_job *job, struct store *store, enum err *err, struct errbuf *eb)
 {
     struct history_read *h = (struct history_read *)job;
     bool finished = true;
+
+    atomic_store(&h->begun_reading, true);
 
     h->epoch = store_epoch(store);
     if (h->body.length == 0)
@@ -419,5 +425,6 @@ history_run(struct reader_job *job, struct store *store, struct errbuf *eb)
     }
     if (finished && job->err == ERR_OK && h->no_memory)
         job->err = err_set(eb, ERR_NOMEM, "out of memory");
+    *err = job->err;
     return finished;
 }

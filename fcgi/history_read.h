@@ -6,9 +6,11 @@
  * topic) a line and leaves the rest to the head of the response. `next` continues: after the page,
  * or, going back, before it.
  *
- * Bounds: `limit` events, bytes_max of body (but always one event), and scan_max rows a step; a
- * search that has found nothing goes on in further steps, HISTORY_STEPS_MAX of them, and then
- * answers with an empty page whose `next` is further on. */
+ * Bounds: `limit` events, bytes_max of body (but always one event), and one step of the reader at a
+ * time; a search that has found nothing goes on in further steps, HISTORY_STEPS_MAX of them, and
+ * then answers with an empty page whose `next` is further on. Finding the newest N, and counting
+ * topics, ends after search_us: the page says "limited":true, a topic that could not be counted
+ * "at_least":true. */
 #ifndef FCGI_HISTORY_READ_H
 #define FCGI_HISTORY_READ_H
 
@@ -18,6 +20,7 @@
 #include "base/buf.h"
 #include "http/query.h"
 #include "fcgi/reader.h"
+#include "sql/locate.h"
 
 enum { HISTORY_STEPS_MAX = 50 };
 
@@ -34,17 +37,24 @@ enum history_found {
 };
 
 struct history_read {
-    struct reader_job job; /* first: history_run() is given this one; job.filter is used */
+    struct reader_job job; /* first: the reader gives it back; done and lane are the caller's */
     /* in */
     enum history_what what;
     struct query query; /* owned */
     bool ndjson;
-    uint32_t limit, scan_max;
+    const struct subscription *filter; /* query.what unless the caller has another */
+    uint32_t limit;
+    struct store_step step;
+    int64_t search_us; /* for finding the newest N, or counting topics, in all steps */
     size_t bytes_max;
     /* between steps */
     const char *epoch; /* the store's */
     bool begun, down, no_memory;
-    int64_t found_at;   /* where the table says that START_SINCE and START_LAST are */
+    atomic_bool
+        begun_reading; /* looked at by the loop: what is committed from now on may be missed */
+    struct locate place;
+    int64_t spent_us;   /* counting topics */
+    bool too_many;      /* to be counted in that time */
     struct position at; /* what comes after it, or before it when going down, is missing still */
     unsigned steps;
     char *topic; /* being counted */
@@ -63,9 +73,6 @@ struct history_read {
 /* The query is taken over. */
 void history_read_init(struct history_read *h, struct query *query);
 void history_read_finish(struct history_read *h);
-
-/* The job's `run`. */
-bool history_run(struct reader_job *job, struct store *store, struct errbuf *eb);
 
 /* Makes it an empty page at the newest event, for who has waited in vain. */
 void history_make_empty(struct history_read *h, int64_t position, const char *epoch);

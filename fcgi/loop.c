@@ -38,7 +38,8 @@ on_connections(uv_poll_t *handle, int status, int events)
     poller_take(&s->poller, conn_happened);
 }
 
-/* These only end the loop's waiting: the turn that follows looks at the clock and at the reader. */
+/* These only end the loop's waiting: the turn that follows looks at the clock and at the threads.
+ */
 static void
 on_timer(uv_timer_t *handle)
 {
@@ -49,16 +50,6 @@ static void
 on_reader_news(uv_async_t *handle)
 {
     (void)handle;
-}
-
-static void
-on_change(uv_fs_event_t *handle, const char *name, int events, int status)
-{
-    struct server *s = handle->data;
-
-    (void)events;
-    if (status == 0 && (!name || strcmp(name, s->wal_name) == 0))
-        s->hint_due = true;
 }
 
 static void
@@ -107,26 +98,6 @@ loop_stop_listening(struct server *s, bool keep_sockets)
     s->n_sockets = 0;
 }
 
-/* The directory is watched, not the file: the WAL comes and goes. */
-static void
-watch_wal(struct server *s, const char *wal)
-{
-    const char *slash = strrchr(wal, '/');
-    char *directory = mem_copy((struct text){wal, slash ? (size_t)(slash - wal) + 1 : 0});
-    int failed = UV_ENOMEM;
-
-    uv_fs_event_init(&s->loop, &s->watch);
-    s->watch.data = s;
-    s->wal_name = mem_copy(text_of(slash ? slash + 1 : wal));
-    if (directory && s->wal_name)
-        failed = uv_fs_event_start(&s->watch, on_change, directory, 0);
-    if (failed)
-        log_line(LOG_WARN,
-                 "%s: its directory cannot be watched (%s); changes are seen every %lld ms",
-                 s->settings->db, uv_strerror(failed), (long long)s->settings->poll_ms);
-    mem_free(directory);
-}
-
 /* The set of connections, and libuv's handle that waits for it. */
 static enum err
 watch_connections(struct server *s, struct errbuf *eb)
@@ -161,7 +132,7 @@ loop_hold_signals(void)
 }
 
 enum err
-loop_open(struct server *s, const char *wal, struct errbuf *eb)
+loop_open(struct server *s, struct errbuf *eb)
 {
     int failed = uv_loop_init(&s->loop);
 
@@ -179,7 +150,6 @@ loop_open(struct server *s, const char *wal, struct errbuf *eb)
     uv_timer_init(&s->loop, &s->accept_timer);
     s->accept_timer.data = s;
     uv_async_init(&s->loop, &s->reader_news, on_reader_news);
-    watch_wal(s, wal);
     for (size_t i = 0; i < sizeof signal_numbers / sizeof *signal_numbers; i++) {
         uv_signal_init(&s->loop, &s->signals[i]);
         s->signals[i].data = s;
@@ -228,7 +198,6 @@ loop_close(struct server *s)
     uv_run(&s->loop, UV_RUN_DEFAULT);
     uv_loop_close(&s->loop);
     poller_close(&s->poller);
-    mem_free(s->wal_name);
 }
 
 void

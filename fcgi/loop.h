@@ -4,8 +4,8 @@
 
 #include "fcgi/state.h"
 
-/* Needs s->settings, s->sockets. wal: as store_wal_path() says, to be woken by. ERR_IO. */
-enum err loop_open(struct server *s, const char *wal, struct errbuf *eb);
+/* Needs s->settings, s->sockets. ERR_IO. */
+enum err loop_open(struct server *s, struct errbuf *eb);
 /* Runs until loop_stop(); turn() is called before each wait. */
 void loop_run(struct server *s, void (*turn)(struct server *s));
 void loop_stop(struct server *s);

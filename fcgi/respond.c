@@ -77,7 +77,7 @@ respond_problem(struct conn *c, int status, const char *title, const char *heade
     buf_init(&json, 4096);
     buf_format(&json, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"detail\":", title,
                status);
-    event_json_text(&json, text_of(detail)); /* which may be cut in mid-character */
+    buf_json(&json, text_of(detail)); /* which may be cut in mid-character */
     buf_string(&json, "}\n");
     buf_init(&b, 8192);
     buf_format(&b,

@@ -18,6 +18,7 @@
 #include "fcgi/history.h"
 #include "fcgi/loop.h"
 #include "fcgi/publish.h"
+#include "fcgi/replay.h"
 #include "fcgi/route.h"
 #include "fcgi/seat.h"
 #include "fcgi/stream.h"
@@ -26,8 +27,6 @@ enum {
     ACCEPT_MAX = 256,      /* connections per turn and socket */
     ACCEPT_PAUSE_MS = 100, /* after running out of descriptors */
     PAUSE_LOG_MS = 10000,  /* it is told so often while it lasts */
-    FIRST_PAGE_ROWS = 64,  /* a page of 2,048 takes a millisecond; a screen is filled by less */
-    PAGES_IN_FLIGHT = 8,   /* bounds the memory of pages that are not in the cache yet */
     LINGER_MS = 2000,      /* for the peer to close after the response */
     DRAIN_TICK_MS = 20,
     GATHER_MS = 100, /* heartbeats that are due so soon go out together */
@@ -133,10 +132,8 @@ stage_tail(struct server *s)
     struct page *p;
     struct writer_job *job;
 
-    if (s->hint_due)
-        reader_hint(s->reader);
-    s->hint_due = false;
-    while ((p = reader_take_tail(s->reader))) {
+    hub_expire(&s->hub, s->now_ms);
+    while ((p = tail_take(s->tail))) {
         s->counters.events_read += p->n;
         hub_publish(&s->hub, p);
         page_destroy(p);
@@ -149,86 +146,12 @@ stage_tail(struct server *s)
 /* ---- replay ---- */
 
 static void
-wake_subscriber(void *context, struct subscriber *sub)
-{
-    (void)context;
-    conn_make_ready(seat_conn(sub));
-}
-
-static void
-drop_subscriber(void *context, struct subscriber *sub)
-{
-    (void)context;
-    conn_end(seat_conn(sub), REASON_DATABASE);
-}
-
-static void
-page_arrived(struct server *s, struct reader_job *job)
-{
-    struct page_request *request = job->feed;
-
-    s->pages_in_flight--;
-    s->counters.pages++;
-    if (job->page && job->page->through <= job->page->after) {
-        /* Below the window, yet nothing follows in the table: it is not the one that we know. */
-        log_line(LOG_ERROR,
-                 "the table ends at %lld, which was passed before; has the database been "
-                 "replaced? Restart to follow the new one",
-                 (long long)job->page->marks.newest);
-        page_destroy(job->page);
-        job->page = NULL;
-    }
-    if (job->page)
-        hub_deliver(&s->hub, request, job->page, wake_subscriber, NULL);
-    else
-        hub_fail(&s->hub, request, drop_subscriber, NULL);
-    mem_free(job);
-}
-
-static void
 stage_replay(struct server *s)
 {
-    struct reader_job *job;
-
-    while ((job = reader_take_job(s->reader))) {
-        if (job->kind == JOB_PAGE)
-            page_arrived(s, job);
-        else if (job->kind == JOB_RUN)
-            history_arrived(s, job);
-        else
-            stream_located(s, job);
-    }
-}
-
-void
-server_drop_pages(struct server *s)
-{
-    struct page_request *request;
-
-    stage_replay(s);
-    while ((request = hub_next_request(&s->hub)))
-        hub_fail(&s->hub, request, drop_subscriber, NULL);
+    reader_deliver(s->reader);
 }
 
 /* ---- flush ---- */
-
-static void
-fetch_page(struct server *s, struct page_request *request)
-{
-    struct reader_job *job = mem_zalloc(sizeof *job);
-
-    if (!job) {
-        hub_fail(&s->hub, request, drop_subscriber, NULL);
-        return;
-    }
-    job->kind = JOB_PAGE;
-    job->filter = &request->feed->what;
-    job->feed = request;
-    job->position = request->after;
-    job->count = request->first ? FIRST_PAGE_ROWS : 0;
-    s->pages_in_flight++;
-    reader_submit(s->reader, job);
-}
 
 /* Whoever has used up its share links itself in again, for the next turn. */
 static void
@@ -269,14 +192,10 @@ next_round(struct server *s)
 static void
 stage_flush(struct server *s)
 {
-    struct page_request *request;
-
     flush_queue(&s->ready);
     next_round(s);
     hub_trim(&s->hub);
-    /* Who has turned out to be behind waits from now on for pages of the table. */
-    while (s->pages_in_flight < PAGES_IN_FLIGHT && (request = hub_next_request(&s->hub)))
-        fetch_page(s, request);
+    replay_more(s);
     history_read_more(s);
 }
 

@@ -18,7 +18,4 @@ enum err server_run_cgi(struct server *s, struct settings *settings, struct stor
 /* One turn of the work, before the loop waits. */
 void server_turn(struct server *s);
 
-/* Once the reader has stopped: takes what it has read, and gives up what nobody will read. */
-void server_drop_pages(struct server *s);
-
 #endif

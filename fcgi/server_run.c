@@ -10,15 +10,11 @@
 #include "base/log.h"
 #include "fcgi/loop.h"
 #include "fcgi/publish.h"
+#include "fcgi/replay.h"
 #include "fcgi/request.h"
 #include "fcgi/sandbox.h"
 
-enum {
-    RESERVED = 48,    /* descriptors for all but connections: SQLite, settings and keys */
-    PLACES_PART = 16, /* one of so many connections is no seat's: pages, POSTs, refusals … */
-    PLACES_MIN = 4,
-    PLACES_MAX = 256, /* … of which a web server has no more at a time */
-};
+enum { RESERVED = 48 }; /* descriptors for all but connections: SQLite, settings and keys */
 
 /* Connections do not take the last descriptors. */
 static uint64_t
@@ -31,31 +27,6 @@ max_connections(void)
     return limit.rlim_cur > 2 * RESERVED ? limit.rlim_cur - RESERVED : limit.rlim_cur / 2;
 }
 
-/* Streams and long polls do not take the last connections. */
-static uint64_t
-max_seats(uint64_t conns_max)
-{
-    uint64_t kept = conns_max / PLACES_PART;
-
-    if (kept < PLACES_MIN)
-        kept = PLACES_MIN;
-    if (kept > PLACES_MAX)
-        kept = PLACES_MAX;
-    return conns_max > 2 * kept ? conns_max - kept : conns_max / 2;
-}
-
-static void
-limit_places(struct server *s)
-{
-    s->conns_max = max_connections();
-    s->seats_max = max_seats(s->conns_max);
-    if (!s->single && s->seats_max < (uint64_t)s->settings->streams_max)
-        log_line(LOG_INFO,
-                 "at most %llu streams, since no more descriptors are allowed: ulimit -n, "
-                 "LimitNOFILE=; --streams-max is %lld",
-                 (unsigned long long)s->seats_max, (long long)s->settings->streams_max);
-}
-
 static void
 init_lists(struct server *s)
 {
@@ -66,6 +37,7 @@ init_lists(struct server *s)
     TAILQ_INIT(&s->asking.queue);
     TAILQ_INIT(&s->waiting.queue);
     TAILQ_INIT(&s->history);
+    TAILQ_INIT(&s->history_reading);
     TAILQ_INIT(&s->ending.queue);
     TAILQ_INIT(&s->idle.queue);
     TAILQ_INIT(&s->dead.queue);
@@ -86,7 +58,7 @@ start_position(struct server *s, struct store *store, int64_t *position, struct 
     enum err err = store_marks(store, &marks, eb);
 
     if (err == ERR_OK)
-        err = store_last(store, NULL, 0, count, UINT32_MAX, position, &found, &done, eb);
+        err = store_last(store, NULL, 0, count, &store_step_all, position, &found, &done, eb);
     s->newest_at_start = marks.newest;
     if (count == 0)
         *position = marks.newest;
@@ -94,25 +66,57 @@ start_position(struct server *s, struct store *store, int64_t *position, struct 
 }
 
 static enum err
-start_reading(struct server *s, struct store *store, struct errbuf *eb)
+start_hub(struct server *s, const struct store *store, int64_t position, struct errbuf *eb)
 {
     const struct settings *set = s->settings;
-    struct reader_limits limits = {(size_t)set->page_bytes, (uint32_t)set->page_rows,
-                                   (uint32_t)set->scan_rows, set->poll_ms};
+
+    memcpy(s->epoch, store_epoch(store), sizeof s->epoch);
+    if (hub_init(&s->hub, (uint64_t)set->window_bytes, (uint64_t)set->window_events,
+                 (size_t)set->page_cache, position) != ERR_OK)
+        return err_set(eb, ERR_NOMEM, "out of memory for --window-bytes and --window-events");
+    s->hub.feed_memory.max = (size_t)set->feed_bytes;
+    return ERR_OK;
+}
+
+/* Two threads, each with a connection of its own: nothing that is read for a client delays what is
+ * new. */
+static enum err
+start_threads(struct server *s, struct store *followed, struct store *read, int64_t position,
+              struct errbuf *eb)
+{
+    const struct settings *set = s->settings;
+    struct tail_limits limits = {(size_t)set->page_bytes, (uint32_t)set->page_rows, set->poll_ms};
+    enum err err = reader_start(&s->reader, read, loop_wake, s, eb);
+
+    if (err != ERR_OK) {
+        store_close(followed);
+        return err;
+    }
+    err = tail_start(&s->tail, followed, position, &limits, loop_wake, s, eb);
+    if (err != ERR_OK) {
+        reader_stop(s->reader);
+        reader_destroy(s->reader);
+    }
+    return err;
+}
+
+static enum err
+start_reading(struct server *s, struct store *store, struct errbuf *eb)
+{
+    struct store *read = NULL;
     int64_t position;
     enum err err = start_position(s, store, &position, eb);
 
-    memcpy(s->epoch, store_epoch(store), sizeof s->epoch);
-    if (err == ERR_OK &&
-        hub_init(&s->hub, (uint64_t)set->window_bytes, (uint64_t)set->window_events,
-                 (size_t)set->page_cache, position) != ERR_OK)
-        err = err_set(eb, ERR_NOMEM, "out of memory for --window-bytes and --window-events");
-    s->hub.feed_memory.max = (size_t)set->feed_bytes;
+    if (err == ERR_OK)
+        err = store_open(&read, store_path(store), STORE_READ, STORE_SYNC_FULL, eb);
+    if (err == ERR_OK)
+        err = start_hub(s, store, position, eb);
     if (err != ERR_OK) {
+        store_close(read);
         store_close(store);
         return err;
     }
-    err = reader_start(&s->reader, store, position, &limits, loop_wake, s, eb);
+    err = start_threads(s, store, read, position, eb);
     if (err != ERR_OK)
         hub_finish(&s->hub);
     return err;
@@ -141,12 +145,14 @@ stop_writing(struct server *s)
     s->writer = NULL;
 }
 
-/* After the loop: nothing is running but the reader. */
+/* After the loop: nothing is running but these threads. */
 static void
 stop_reading(struct server *s)
 {
+    tail_stop(s->tail);
     reader_stop(s->reader);
-    server_drop_pages(s);
+    reader_deliver(s->reader);
+    replay_finish(s);
     reader_destroy(s->reader);
     hub_finish(&s->hub);
 }
@@ -189,12 +195,13 @@ run(struct server *s, struct settings *settings, struct store *store, struct sto
 
     s->settings = settings;
     s->single = single;
+    s->seed = (uint64_t)random() << 32 ^ (uint64_t)random();
     s->now_ms = clock_mono_ms();
-    limit_places(s);
+    s->conns_max = max_connections();
     init_lists(s);
     err = read_rules(s, eb);
     if (err == ERR_OK)
-        err = loop_open(s, store_wal_path(store), eb);
+        err = loop_open(s, eb);
     if (err != ERR_OK) {
         jws_key_finish(&s->token_key);
         grants_finish(&s->open);

@@ -65,13 +65,9 @@ settings_check(const struct settings *s, struct errbuf *eb)
 
 /* What was handed to a thread, an allocation or a socket at the start. */
 static const char *const fixed[] = {
-    "db",           "listen",        "socket-mode",
-    "workers",      "request-bytes", "publish",
-    "event-bytes",  "publish-queue", "poll",
-    "window-bytes", "window-events", "page-bytes",
-    "page-rows",    "scan-rows",     "page-cache",
-    "feed-bytes",   "token-key",     "token-algorithm",
-    "sandbox",
+    "db",          "listen",        "socket-mode", "workers",      "request-bytes",   "publish",
+    "event-bytes", "publish-queue", "poll",        "window-bytes", "window-events",   "page-bytes",
+    "page-rows",   "page-cache",    "feed-bytes",  "token-key",    "token-algorithm", "sandbox",
 };
 
 static bool
@@ -140,4 +136,10 @@ settings_reload(struct settings *s, struct settings *fresh)
             differs = row->name;
     }
     return differs;
+}
+
+struct store_step
+settings_step(const struct settings *s)
+{
+    return (struct store_step){(uint32_t)s->scan_rows, (size_t)s->scan_bytes, s->scan_ms * 1000};
 }

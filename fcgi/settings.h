@@ -9,6 +9,7 @@
 #include "base/jws.h"
 #include "base/option.h"
 #include "http/grants.h"
+#include "sql/store.h"
 
 #define OPTION_TYPE_FLAG bool
 #define OPTION_TYPE_COUNT int64_t
@@ -24,6 +25,9 @@ struct settings {
 };
 
 extern const struct option_set settings_options;
+
+/* How far one step of a read for clients goes. */
+struct store_step settings_step(const struct settings *s);
 
 /* Rules that concern more than one setting. ERR_INVALID. */
 enum err settings_check(const struct settings *s, struct errbuf *eb);

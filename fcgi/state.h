@@ -13,6 +13,7 @@
 #include "fcgi/reader.h"
 #include "fcgi/round.h"
 #include "fcgi/settings.h"
+#include "fcgi/tail.h"
 #include "fcgi/writer.h"
 #include "sql/store.h"
 #include "stream/hub.h"
@@ -44,7 +45,6 @@ struct server {
     uv_timer_t timer;        /* the next timeout of any list; 0 when a turn has left work */
     uv_timer_t accept_timer; /* accepting pauses until then */
     uv_async_t reader_news;
-    uv_fs_event_t watch;
     uv_signal_t signals[4];
     uv_poll_t listeners[SERVER_SOCKETS_MAX];
     struct poller poller;   /* of the connections */
@@ -53,13 +53,12 @@ struct server {
     int n_sockets;
 
     struct hub hub;
+    struct tail *tail;
     struct reader *reader;
     struct writer *writer; /* NULL unless publishing is on */
     char epoch[STORE_EPOCH_LENGTH + 1];
-    char *wal_name; /* file name of the WAL, for the watch */
-    unsigned pages_in_flight;
-    TAILQ_HEAD(history_queue, history_job) history; /* reads that have not begun */
-    unsigned history_in_flight;
+    TAILQ_HEAD(history_queue, history_job) history; /* reads that the reader does not have yet */
+    struct history_queue history_reading;           /* those that it has */
     uint64_t history_unsent; /* bytes of responses that wait for their clients */
     uint64_t upload_memory;  /* bodies of POSTs that have not been written yet */
 
@@ -67,7 +66,7 @@ struct server {
     struct conn_queue readable, ready;
     struct conn_queue patient; /* ready too: streams, whose turn is the next round */
     struct round round;
-    uint64_t n_conns, n_seats, conns_max, seats_max; /* the maxima by the descriptor limit */
+    uint64_t n_conns, n_seats, conns_max;
     int64_t pause_log_ms; /* not before is a pause of accepting told again */
 
     struct jws_key token_key;     /* without bytes: tokens are not used */
@@ -77,12 +76,13 @@ struct server {
     struct deadlines ends; /* of seats: of their tokens, or of their waiting */
     struct addresses addresses;
 
-    bool accept_due, hint_due, reload_due, counters_due;
+    bool accept_due, reload_due, counters_due;
     unsigned stop_asked, stop_served; /* how often SIGTERM or SIGINT came */
     bool draining;
     bool reopening; /* draining because the database was replaced: the sockets stay open */
     int64_t drain_ends_ms;
     int64_t now_ms;               /* of this turn */
+    uint64_t seed;                /* of conn_lane() */
     const struct request *single; /* plain CGI: the only request; the program ends with it */
     int64_t newest_at_start;
     bool serving; /* the window has caught up with newest_at_start */

@@ -1,6 +1,6 @@
 /* A stream begins with its head and the reconnection time, sent before anything else is known, so
  * that the browser's `open` event comes at once. Where in the log it begins is then found out: from
- * memory if possible, else by the reader (a job); stream_located() goes on from there. */
+ * memory if possible, else by the reader. */
 #include "fcgi/stream.h"
 
 #include <stdlib.h>
@@ -11,6 +11,7 @@
 #include "fcgi/respond.h"
 #include "fcgi/seat.h"
 #include "fcgi/state.h"
+#include "sql/locate.h"
 #include "stream/sse.h"
 
 static const char head_lines[] = "Status: 200 OK\r\n"
@@ -65,119 +66,158 @@ join_feed(struct conn *c, int64_t cursor)
     conn_make_ready(c);
 }
 
-/* The text of the cursor that could not be honoured lives behind the job. */
-struct locate {
-    struct reader_job job;
-    struct start start;
-    char *requested;
+/* Asks the table. */
+struct beginning {
+    struct reader_job job; /* first: the reader gives it back */
+    struct locate locate;
+    struct store_step step;
+    struct conn *conn; /* not looked at when cancelled */
+    struct feed *feed; /* a reference: its subscription is the filter */
+    char *requested;   /* the cursor as it was sent, or NULL */
 };
 
-static void
-locate(struct conn *c, struct query *q, enum reader_job_kind kind)
+static bool
+run_beginning(struct reader_job *job, struct store *store, enum err *err, struct errbuf *eb)
 {
-    struct locate *l = mem_zalloc(sizeof *l);
+    struct beginning *b = (struct beginning *)job;
+    bool done;
+
+    *err = locate_step(&b->locate, store, &b->step, &done, eb);
+    return done;
+}
+
+static void
+send_block(struct conn *c, const struct buf *block)
+{
+    if (buf_failed(block))
+        conn_drop(c, REASON_NO_MEMORY);
+    else
+        conn_send(c, buf_view(block));
+}
+
+static void
+send_reset(struct conn *c, const struct beginning *b)
+{
+    const struct marks *m = &b->locate.marks;
+    struct buf block;
+
+    c->server->counters.resets++;
+    buf_init(&block, 1024);
+    subscriber_reset(&block, b->locate.reset, text_of(b->requested), m->oldest, m->newest,
+                     c->server->epoch);
+    send_block(c, &block);
+    buf_finish(&block);
+}
+
+/* The search for the newest N has ended before it had found them. */
+static void
+send_limited(struct conn *c, const struct locate *l)
+{
+    struct buf json, block;
+
+    buf_init(&json, 256);
+    buf_init(&block, 512);
+    buf_format(&json, "{\"asked\":%u,\"found\":%u,\"from\":\"%lld-%s\"}", l->start.count, l->found,
+               (long long)l->at.cursor, c->server->epoch);
+    sse_signal(&block, "limited", buf_view(&json));
+    send_block(c, &block);
+    buf_finish(&json);
+    buf_finish(&block);
+}
+
+static void
+begin_where_found(struct conn *c, const struct beginning *b)
+{
+    const struct locate *l = &b->locate;
     struct stream *st = c->using;
 
-    if (!l) {
+    st->job = NULL;
+    if (l->reset != CURSOR_EXACT)
+        send_reset(c, b);
+    else if (l->limited)
+        send_limited(c, l);
+    if (c->state != CONN_BUSY) /* sending has failed */
+        return;
+    st->seat.sub.at.pos.told_pruned = l->at.told_pruned;
+    join_feed(c, l->at.cursor);
+}
+
+static void
+beginning_found(struct reader_job *job, void *context)
+{
+    struct beginning *b = (struct beginning *)job;
+    struct server *s = context;
+
+    if (atomic_load(&job->cancelled))
+        ; /* the client has left */
+    else if (job->err != ERR_OK)
+        conn_end(b->conn, REASON_DATABASE);
+    else
+        begin_where_found(b->conn, b);
+    hub_release(&s->hub, b->feed);
+    mem_free(b->requested);
+    mem_free(b);
+}
+
+static void
+ask_table(struct conn *c, struct query *q)
+{
+    const struct settings *set = c->server->settings;
+    struct beginning *b = mem_zalloc(sizeof *b);
+    struct stream *st = c->using;
+
+    if (!b) {
         conn_drop(c, REASON_NO_MEMORY);
         return;
     }
-    l->start = q->start;
-    l->requested = q->requested;
+    b->job.run = run_beginning;
+    b->job.done = beginning_found;
+    b->job.lane = conn_lane(c);
+    b->feed = hub_share(st->seat.sub.feed);
+    b->locate.start = q->start;
+    b->locate.filter = &b->feed->what;
+    b->locate.search_us = set->search_ms * 1000;
+    b->step = settings_step(set);
+    b->conn = c;
+    b->requested = q->requested;
     q->requested = NULL;
-    l->job.kind = kind;
-    l->job.filter = &st->seat.sub.feed->what;
-    l->job.owner = c;
-    l->job.feed = hub_share(st->seat.sub.feed);
-    l->job.position = q->start.id;
-    l->job.time_ms = q->start.time_ms;
-    l->job.count = q->start.count;
-    st->job = &l->job;
-    reader_submit(c->server->reader, &l->job);
+    st->job = &b->job;
+    reader_submit(c->server->reader, &b->job);
+}
+
+/* What memory can tell needs no look at the table. */
+static bool
+find_in_memory(const struct conn *c, const struct start *start, int64_t *position)
+{
+    const struct window *w = &c->server->hub.window;
+
+    switch (start->kind) {
+    case START_NOW:
+        *position = w->head_id;
+        return true;
+    case START_AFTER: /* else this process may lag behind the one that gave the id */
+        *position = start->id;
+        return start->id <= w->head_id;
+    case START_LAST:
+        return feed_last(sub_of(c)->feed, start->count, position);
+    case START_EARLIEST:
+    case START_SINCE:
+    case START_RESET:
+    case START_BEFORE: /* pages only */
+        return false;
+    }
+    return false;
 }
 
 static void
 begin_at(struct conn *c, struct query *q)
 {
-    const struct window *w = &c->server->hub.window;
     int64_t position;
 
-    switch (q->start.kind) {
-    case START_BEFORE: /* pages only */
-    case START_NOW:
-        join_feed(c, w->head_id);
-        break;
-    case START_AFTER:
-        if (q->start.id <= w->head_id)
-            join_feed(c, q->start.id);
-        else /* this process may lag behind the one that gave the id: ask the table */
-            locate(c, q, JOB_MARKS);
-        break;
-    case START_LAST:
-        if (feed_last(sub_of(c)->feed, q->start.count, &position))
-            join_feed(c, position);
-        else
-            locate(c, q, JOB_LAST);
-        break;
-    case START_EARLIEST:
-        locate(c, q, JOB_EARLIEST);
-        break;
-    case START_SINCE:
-        locate(c, q, JOB_SINCE);
-        break;
-    case START_RESET:
-        locate(c, q, JOB_MARKS);
-        break;
-    }
-}
-
-static void
-send_reset(struct conn *c, const struct locate *l, enum cursor_reset why)
-{
-    const struct marks *m = &l->job.marks;
-    struct buf b;
-
-    c->server->counters.resets++;
-    buf_init(&b, 1024);
-    subscriber_reset(&b, why, text_of(l->requested), m->oldest, m->newest, c->server->epoch);
-    if (buf_failed(&b))
-        conn_drop(c, REASON_NO_MEMORY);
+    if (find_in_memory(c, &q->start, &position))
+        join_feed(c, position);
     else
-        conn_send(c, buf_view(&b));
-    buf_finish(&b);
-}
-
-static void
-go_on(struct conn *c, const struct locate *l)
-{
-    enum cursor_reset why;
-    struct position at = position_start(&l->start, l->job.position, &l->job.marks, &why);
-    struct stream *st = c->using;
-
-    st->job = NULL;
-    if (why != CURSOR_EXACT)
-        send_reset(c, l, why);
-    if (c->state != CONN_BUSY) /* sending the reset has failed */
-        return;
-    st->seat.sub.at.pos.told_pruned = at.told_pruned;
-    join_feed(c, at.cursor);
-}
-
-void
-stream_located(struct server *s, struct reader_job *job)
-{
-    struct locate *l = (struct locate *)job;
-    struct conn *c = job->owner;
-    struct feed *f = job->feed;
-
-    if (c && job->err != ERR_OK) {
-        conn_end(c, REASON_DATABASE);
-    } else if (c) {
-        go_on(c, l);
-    }
-    hub_release(&s->hub, f);
-    mem_free(l->requested);
-    mem_free(l);
+        ask_table(c, q);
 }
 
 /* ---- what it gets ---- */
@@ -219,7 +259,7 @@ flush_record(struct conn *c, size_t bytes_max)
     if (gathered == GATHERED_PART && g.bytes > 0)
         return true;
     if (gathered == GATHERED_PART ||
-        (gathered == GATHERED_BEHIND && hub_wait(&s->hub, sub) != ERR_OK))
+        (gathered == GATHERED_BEHIND && hub_wait(&s->hub, sub, conn_lane(c)) != ERR_OK))
         conn_drop(c, REASON_NO_MEMORY);
     return false;
 }
@@ -281,7 +321,7 @@ end_stream(struct conn *c, enum conn_reason reason)
              (long long)at->first_id, (long long)at->last_id, (unsigned long long)at->events,
              (unsigned long long)c->out.bytes, (long long)(c->server->now_ms - c->begun_ms));
     if (st->job) /* the reader has it, with a reference of its own */
-        st->job->owner = NULL;
+        atomic_store(&st->job->cancelled, true);
     seat_leave(&st->seat);
     mem_free(st);
 }

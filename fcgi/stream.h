@@ -5,16 +5,12 @@
 
 struct access;
 struct conn;
-struct reader_job;
 struct request;
 struct server;
 
 /* GET, and HEAD: the head of a stream and nothing else. They answer within what access grants. */
 void stream(struct conn *c, const struct request *r, const struct access *access);
 void stream_head(struct conn *c, const struct request *r, const struct access *access);
-
-/* The reader found out where it begins. */
-void stream_located(struct server *s, struct reader_job *job);
 
 /* Sends a comment so that nobody takes silence for death. */
 void stream_heartbeat(struct conn *c);

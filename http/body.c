@@ -1,28 +1,11 @@
 #include "http/body.h"
 
-#include <json-c/json.h>
-
+#include "base/json.h"
 #include "base/mem.h"
 #include "http/form.h"
 #include "stream/event_json.h"
 
-enum { TREES_FIRST = 16, TREES_MAX_BYTES = 128 * 1024 * 1024 };
-
-static struct event *
-new_event(struct body *b)
-{
-    if (b->n == b->capacity) {
-        size_t capacity = b->capacity ? b->capacity * 2 : TREES_FIRST;
-        struct event *events = mem_realloc(b->events, capacity * sizeof *events);
-
-        if (!events)
-            return NULL;
-        b->events = events;
-        b->capacity = capacity;
-    }
-    b->events[b->n] = (struct event){0};
-    return &b->events[b->n++];
-}
+enum { EVENTS_FIRST = 16 };
 
 static enum err
 no_memory(struct errbuf *eb)
@@ -30,51 +13,56 @@ no_memory(struct errbuf *eb)
     return err_set(eb, ERR_NOMEM, "out of memory");
 }
 
-/* The tree is kept. */
 static enum err
-parse_tree(struct body *b, struct text s, struct json_object **tree, struct errbuf *eb)
+new_event(struct body *b, struct event **e, struct errbuf *eb)
 {
-    struct json_object **trees;
-    enum err err;
+    if (b->n == BODY_EVENTS_MAX)
+        return err_set(eb, ERR_FULL, "more than %d events in one request; send them in several",
+                       BODY_EVENTS_MAX);
+    if (b->n == b->capacity) {
+        size_t capacity = b->capacity ? b->capacity * 2 : EVENTS_FIRST;
+        struct event *events = mem_realloc(b->events, capacity * sizeof *events);
 
-    if (b->n_trees == b->trees_capacity) {
-        size_t capacity = b->trees_capacity ? b->trees_capacity * 2 : TREES_FIRST;
-
-        trees = mem_realloc(b->trees, capacity * sizeof(struct json_object *));
-        if (!trees)
+        if (!events)
             return no_memory(eb);
-        b->trees = trees;
-        b->trees_capacity = capacity;
+        b->events = events;
+        b->capacity = capacity;
     }
-    err = event_json_parse(s, &b->tree_room, tree, eb);
+    *e = &b->events[b->n++];
+    **e = (struct event){0};
+    return ERR_OK;
+}
+
+/* *room has the bytes for what is not as it stands in the value. */
+static enum err
+read_event(struct body *b, struct text value, char **room, struct errbuf *eb)
+{
+    struct event_json members;
+    struct event *e;
+    enum err err = event_json_members(value, &members, eb);
+
     if (err == ERR_OK)
-        b->trees[b->n_trees++] = *tree;
-    return err;
+        err = new_event(b, &e, eb);
+    return err == ERR_OK ? event_json_read(&members, room, e, eb) : err;
 }
 
 static enum err
-read_event(struct body *b, struct json_object *object, struct errbuf *eb)
+parse_json(struct body *b, struct text bytes, char **room, struct errbuf *eb)
 {
-    struct event *e = new_event(b);
-
-    return e ? event_json_read(object, e, eb) : no_memory(eb);
-}
-
-static enum err
-parse_json(struct body *b, struct text bytes, struct errbuf *eb)
-{
-    struct json_object *tree = NULL;
+    struct text value, name, element;
+    struct json_walk w;
     struct errbuf why;
-    enum err err = parse_tree(b, bytes, &tree, eb);
+    enum err err = event_json_check(bytes, &value, eb);
 
     if (err != ERR_OK)
         return err;
-    if (!json_object_is_type(tree, json_type_array))
-        return read_event(b, tree, eb);
-    for (size_t i = 0; i < json_object_array_length(tree); i++) {
-        err = read_event(b, json_object_array_get_idx(tree, i), &why);
+    if (json_kind(value) != JSON_ARRAY)
+        return read_event(b, value, room, eb);
+    json_walk(&w, value);
+    for (size_t number = 1; json_next(&w, &name, &element); number++) {
+        err = read_event(b, element, room, &why);
         if (err != ERR_OK)
-            return err_set(eb, err, "event %zu: %s", i + 1, why.text);
+            return err_set(eb, err, "event %zu: %s", number, why.text);
     }
     return ERR_OK;
 }
@@ -89,22 +77,22 @@ is_blank(struct text line)
 }
 
 static enum err
-parse_ndjson(struct body *b, struct text bytes, struct errbuf *eb)
+parse_ndjson(struct body *b, struct text bytes, char **room, struct errbuf *eb)
 {
     for (size_t number = 1; bytes.n > 0; number++) {
         const char *lf = memchr(bytes.p, '\n', bytes.n);
         struct text line = {bytes.p, lf ? (size_t)(lf - bytes.p) : bytes.n};
         size_t used = line.n + (lf ? 1 : 0);
-        struct json_object *tree = NULL;
+        struct text value;
         struct errbuf why;
         enum err err;
 
         bytes = (struct text){bytes.p + used, bytes.n - used};
         if (is_blank(line))
             continue;
-        err = parse_tree(b, line, &tree, &why);
+        err = event_json_check(line, &value, &why);
         if (err == ERR_OK)
-            err = read_event(b, tree, &why);
+            err = read_event(b, value, room, &why);
         if (err != ERR_OK)
             return err_set(eb, err, "line %zu: %s", number, why.text);
     }
@@ -114,18 +102,19 @@ parse_ndjson(struct body *b, struct text bytes, struct errbuf *eb)
 static enum err
 parse_form(struct body *b, struct text bytes, struct errbuf *eb)
 {
-    struct event *e = new_event(b);
+    struct event *e;
     struct text name, raw;
+    enum err err = new_event(b, &e, eb);
 
-    if (!e)
-        return no_memory(eb);
+    if (err != ERR_OK)
+        return err;
     while (form_next(&bytes, &name, &raw)) {
         static const char *const names[] = {"topic", "type", "data", "key"};
         struct text *members[] = {&e->topic, &e->type, &e->data, &e->key};
         char *value;
         size_t n;
-        enum err err = form_decode(raw, true, &value, &n, eb);
 
+        err = form_decode(raw, true, &value, &n, eb);
         if (err != ERR_OK)
             return err;
         for (size_t i = 0; value && i < 4; i++) {
@@ -141,18 +130,23 @@ parse_form(struct body *b, struct text bytes, struct errbuf *eb)
     return ERR_OK;
 }
 
+/* All that is decoded is at most as long as what it was sent as. */
 enum err
 body_parse(struct body *b, enum body_format format, struct text bytes, struct errbuf *eb)
 {
     enum err err = ERR_OK;
+    char *room;
 
-    *b = (struct body){.tree_room = TREES_MAX_BYTES};
+    *b = (struct body){.room = format == BODY_FORM ? NULL : mem_alloc(bytes.n)};
+    room = b->room;
+    if (format != BODY_FORM && !room)
+        return no_memory(eb);
     switch (format) {
     case BODY_JSON:
-        err = parse_json(b, bytes, eb);
+        err = parse_json(b, bytes, &room, eb);
         break;
     case BODY_NDJSON:
-        err = parse_ndjson(b, bytes, eb);
+        err = parse_ndjson(b, bytes, &room, eb);
         break;
     case BODY_FORM:
         err = parse_form(b, bytes, eb);
@@ -166,11 +160,9 @@ body_parse(struct body *b, enum body_format format, struct text bytes, struct er
 void
 body_finish(struct body *b)
 {
-    for (size_t i = 0; i < b->n_trees; i++)
-        json_object_put(b->trees[i]);
     for (size_t i = 0; i < 4; i++)
         mem_free(b->form[i]);
-    mem_free(b->trees);
+    mem_free(b->room);
     mem_free(b->events);
     *b = (struct body){0};
 }

@@ -6,7 +6,7 @@
 
 #include "stream/event.h"
 
-struct json_object;
+enum { BODY_EVENTS_MAX = 100000 }; /* in one request, which is one transaction */
 
 enum body_format {
     BODY_JSON,   /* one event or an array of events */
@@ -17,14 +17,12 @@ enum body_format {
 struct body {
     struct event *events;
     size_t n, capacity;
-    struct json_object **trees; /* one per JSON text, which the events point into */
-    size_t n_trees, trees_capacity;
-    size_t tree_room; /* bytes that further trees may take */
-    char *form[4];    /* the decoded fields of a form */
+    char *room;    /* what of the events' texts is not as it stands in the body */
+    char *form[4]; /* the decoded fields of a form */
 };
 
-/* ERR_INVALID says which event or line and why; ERR_FULL: it would take too much memory; ERR_NOMEM.
- * An empty body is ERR_INVALID. Must be finished in any case. */
+/* ERR_INVALID says which event or line and why; ERR_FULL: more than BODY_EVENTS_MAX;
+ * ERR_NOMEM. An empty body is ERR_INVALID. Must be finished in any case. */
 enum err body_parse(struct body *b, enum body_format format, struct text bytes, struct errbuf *eb);
 void body_finish(struct body *b);
 

@@ -1,12 +1,12 @@
 #include "ingest/decode.h"
 
-#include <errno.h>
-#include <json-c/json.h>
+#include <stdint.h>
 
+#include "base/buf.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "stream/event.h"
 #include "stream/event_json.h"
-#include "stream/json.h"
 #include "stream/pointer.h"
 
 struct decode {
@@ -14,8 +14,7 @@ struct decode {
     bool pointers;
     struct pointer topic_from, type_from, key_from, data_from; /* of the settings that are given */
     struct text topic, type;                                   /* where the input names none */
-    struct json_tokener *tokener;
-    struct json_object *tree; /* of the item before; the event's texts point into it */
+    struct buf room; /* the event's texts that are not as they stand in the item */
 };
 
 /* The settings were checked: only memory may be short. */
@@ -44,12 +43,11 @@ decode_create(const struct settings *settings)
     d->pointers = settings_have_pointers(settings);
     d->topic = text_of(settings->topic);
     d->type = text_of(settings->type);
-    d->tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
-    if (!d->tokener || parse_pointers(d) != ERR_OK) {
+    buf_init(&d->room, SIZE_MAX / 4);
+    if (parse_pointers(d) != ERR_OK) {
         decode_destroy(d);
         return NULL;
     }
-    json_tokener_set_flags(d->tokener, JSON_TOKENER_STRICT);
     return d;
 }
 
@@ -62,89 +60,60 @@ decode_destroy(struct decode *d)
     pointer_finish(&d->type_from);
     pointer_finish(&d->key_from);
     pointer_finish(&d->data_from);
-    json_object_put(d->tree);
-    if (d->tokener)
-        json_tokener_free(d->tokener);
+    buf_finish(&d->room);
     mem_free(d);
 }
 
-/* json_check() is stricter than json-c; after it, the parser can only run out of memory. */
-static enum err
-parse(struct decode *d, struct text s, struct json_facts *facts, struct errbuf *why)
+static struct text
+pointed(const char *given, const struct pointer *pointer, struct text value)
 {
-    enum err err;
+    struct text found;
 
-    json_object_put(d->tree);
-    d->tree = NULL;
-    if (!text_is_utf8(s))
-        return err_set(why, ERR_INVALID, "not well-formed UTF-8");
-    err = json_check(s, facts, why);
-    if (err != ERR_OK)
-        return err;
-    if (facts->first != '{' && facts->first != '[')
-        return err_set(why, ERR_INVALID, "neither a JSON object nor an array");
-    json_tokener_reset(d->tokener);
-    d->tree = json_tokener_parse_ex(d->tokener, s.p, (int)s.n);
-    if (!d->tree)
-        return err_set(why, ERR_INVALID, "JSON: %s",
-                       json_tokener_error_desc(json_tokener_get_error(d->tokener)));
+    return given && pointer_get(pointer, value, &found) ? found : TEXT_NONE;
+}
+
+/* Topic, type, key and data by the pointers; without --data-from e->data stays the whole item. */
+static enum err
+find_pointed(const struct decode *d, struct text value, struct event_json *m, struct errbuf *why)
+{
+    const struct settings *s = d->settings;
+
+    *m = (struct event_json){
+        .topic = pointed(s->topic_from, &d->topic_from, value),
+        .type = pointed(s->type_from, &d->type_from, value),
+        .key = pointed(s->key_from, &d->key_from, value),
+        .data = pointed(s->data_from, &d->data_from, value),
+    };
+    if (s->data_from && !m->data.p)
+        return err_set(why, ERR_INVALID, "data: there is nothing at %s", s->data_from);
     return ERR_OK;
 }
 
+/* An object without data is data itself, if --topic is given. */
 static enum err
-pointed_name(struct decode *d, const char *given, const struct pointer *pointer, const char *member,
-             struct text *name, struct errbuf *why)
+find_members(const struct decode *d, struct text value, struct event_json *m, struct errbuf *why)
 {
-    struct json_object *value;
+    enum err err = event_json_members(value, m, why);
 
-    if (!given || !pointer_get(pointer, d->tree, &value))
-        return ERR_OK;
-    return event_json_name(member, value, name, why);
-}
-
-/* Topic, type, key and data by the pointers; e->data is the whole value before. */
-static enum err
-apply_pointers(struct decode *d, const struct json_facts *facts, struct event *e,
-               struct errbuf *why)
-{
-    const struct settings *s = d->settings;
-    struct json_object *value;
-    enum err err = pointed_name(d, s->topic_from, &d->topic_from, "topic", &e->topic, why);
-
-    if (err == ERR_OK)
-        err = pointed_name(d, s->type_from, &d->type_from, "type", &e->type, why);
-    if (err == ERR_OK)
-        err = pointed_name(d, s->key_from, &d->key_from, "key", &e->key, why);
-    if (err != ERR_OK || !s->data_from)
+    if (err != ERR_OK || m->data.p)
         return err;
-    if (!pointer_get(&d->data_from, d->tree, &value))
-        return err_set(why, ERR_INVALID, "data: there is nothing at %s", s->data_from);
-    if (facts->wide && !json_object_is_type(value, json_type_string))
+    if (!d->topic.p)
         return err_set(why, ERR_INVALID,
-                       "data: an integer of more than 18 digits would be changed");
-    e->data = event_json_data(value);
-    return e->data.p ? ERR_OK : err_set(why, ERR_NOMEM, "out of memory");
+                       "no member \"data\"; with --topic or --topic-from the whole line is the "
+                       "data");
+    *m = (struct event_json){0};
+    return ERR_OK;
 }
 
+/* Pointers may lead to the same value, so the room may be more than the item's length. */
 static enum err
-decode_members(struct decode *d, struct text line, const struct json_facts *facts, struct event *e,
-               struct errbuf *why)
+read_members(struct decode *d, const struct event_json *m, struct event *e, struct errbuf *why)
 {
-    struct json_object *data;
-    enum err err;
+    char *room;
 
-    if (!json_object_object_get_ex(d->tree, "data", &data)) {
-        e->data = line;
-        return d->topic.p ? ERR_OK
-                          : err_set(why, ERR_INVALID,
-                                    "no member \"data\"; with --topic or "
-                                    "--topic-from the whole line is the data");
-    }
-    if (facts->wide && !json_object_is_type(data, json_type_string))
-        return err_set(why, ERR_INVALID,
-                       "data: an integer of more than 18 digits would be changed");
-    err = event_json_read(d->tree, e, why);
-    return err;
+    buf_clear(&d->room);
+    room = buf_reserve(&d->room, event_json_room(m));
+    return room ? event_json_read(m, &room, e, why) : err_set(why, ERR_NOMEM, "out of memory");
 }
 
 static bool
@@ -156,21 +125,27 @@ is_blank(struct text line)
     return true;
 }
 
+/* What is found in the JSON goes before what the message says of itself. */
 static enum err
-decode_json(struct decode *d, const struct split_item *item, struct event *e, struct errbuf *why)
+decode_json(struct decode *d, struct text item, struct event *e, struct errbuf *why)
 {
-    struct json_facts facts = {0};
-    enum err err = parse(d, item->data, &facts, why);
+    struct event_json members;
+    struct event found;
+    struct text value;
+    enum err err = event_json_check(item, &value, why);
 
+    if (err == ERR_OK)
+        err = d->pointers ? find_pointed(d, value, &members, why)
+                          : find_members(d, value, &members, why);
+    if (err == ERR_OK)
+        err = read_members(d, &members, &found, why);
     if (err != ERR_OK)
         return err;
-    if (d->pointers) {
-        e->data = item->data;
-        return apply_pointers(d, &facts, e, why);
-    }
-    if (facts.first != '{')
-        return err_set(why, ERR_INVALID, "not a JSON object");
-    return decode_members(d, item->data, &facts, e, why);
+    e->topic = found.topic;
+    e->type = found.type.p ? found.type : e->type;
+    e->key = found.key.p ? found.key : e->key;
+    e->data = found.data.p ? found.data : item;
+    return ERR_OK;
 }
 
 /* What SSE says of itself: "message" is the type of an event without one. */
@@ -200,7 +175,7 @@ decode_item(struct decode *d, const struct split_item *item, struct event *e, st
         return DECODE_SIGNAL;
     }
     if (format == FORMAT_NDJSON || (format == FORMAT_SSE && d->pointers))
-        err = decode_json(d, item, e, why);
+        err = decode_json(d, item->data, e, why);
     if (!e->topic.p)
         e->topic = d->topic;
     if (!e->type.p)

@@ -1,7 +1,7 @@
 /* decode: an item of the input into an event, by the format and the JSON Pointers that were given.
  *
- * Pure: bytes in, event or reason out. One decoder keeps its json-c parser and tree between calls,
- * so that it allocates little. */
+ * Pure: bytes in, event or reason out. One decoder keeps the room for texts that do not stand in
+ * the item as they are stored, so that it allocates little. */
 #ifndef INGEST_DECODE_H
 #define INGEST_DECODE_H
 

@@ -32,7 +32,8 @@ enum store_sync { STORE_SYNC_FULL, STORE_SYNC_NORMAL };
  * and *existed is set; any other non-empty file is ERR_FOREIGN. */
 enum err store_create(const char *path, bool *existed, struct errbuf *eb);
 
-/* ERR_MISSING no such file, ERR_FOREIGN not a freshet database or made by a newer version. */
+/* ERR_MISSING no such file, ERR_FOREIGN not a freshet database or made by a newer version. The
+ * path of the main database file is also where "-wal" is appended. */
 enum err store_open(struct store **store, const char *path, enum store_mode mode,
                     enum store_sync sync, struct errbuf *eb);
 void store_close(struct store *s); /* NULL is allowed */
@@ -51,12 +52,14 @@ enum store_place {
 };
 enum store_place store_place(const struct store *s);
 
+/* Where SQLite keeps the WAL of this database: absolute, links followed; valid until
+ * store_close(). */
+const char *store_wal_path(const struct store *s);
+/* What that file takes, bytes; 0 when there is none. One stat(2). */
+int64_t store_wal_bytes(const struct store *s);
+
 /* As it was given to store_open(); valid until store_close(). */
 const char *store_path(const struct store *s);
-
-/* Where its write-ahead log is, which need not be there: SQLite puts it beside the file that a link
- * leads to. Absolute; valid until store_close(). */
-const char *store_wal_path(const struct store *s);
 
 /* STORE_EPOCH_LENGTH characters [0-9a-z], NUL-terminated; valid until store_close(). */
 const char *store_epoch(const struct store *s);
@@ -73,11 +76,22 @@ enum err store_data_version(struct store *s, int64_t *version, struct errbuf *eb
  * Returning false says that this event was NOT taken and ends the page before it. */
 typedef bool store_sink(void *context, const struct event *e);
 
+/* How far one call goes before it comes back, so that whoever waits behind it has its turn. A call
+ * always looks at one row at least, whatever that row costs. */
+struct store_step {
+    uint32_t rows; /* at most this many are looked at */
+    size_t bytes;  /* about as much data is read, where conditions must be tried on it */
+    int64_t us;    /* it ends soon after this time; 0 = it takes the time it takes */
+};
+
+/* No bound: it takes the time it takes. */
+extern const struct store_step store_step_all;
+
 struct store_query {
     const struct subscription *filter; /* NULL = everything */
     int64_t after;                     /* events with id > after */
-    uint32_t rows_max;                 /* at most so many events are handed to the sink */
-    uint32_t scan_max;                 /* at most so many rows are looked at */
+    uint32_t rows_max;                 /* at most this many events are handed to the sink */
+    struct store_step step;
 };
 
 struct store_page {
@@ -99,11 +113,11 @@ enum err store_read_back(struct store *s, const struct store_query *q, store_sin
                          void *context, struct store_page *page, struct errbuf *eb);
 
 /* The position before the last n matching events: reading after it gives exactly them (fewer when
- * there are fewer). Looks at no more than scan_max rows, downwards from `before` (exclusive; 0 =
- * from the newest). *found counts the matches met. When scan_max ended the search, *done is false
+ * there are fewer). Goes downwards from `before` (exclusive; 0 = from the newest), no further than
+ * the step allows. *found counts the matches met. When the step ended the search, *done is false
  * and *position is the lowest id looked at: call again with before = that and n - found. */
 enum err store_last(struct store *s, const struct subscription *filter, int64_t before, uint32_t n,
-                    uint32_t scan_max, int64_t *position, uint32_t *found, bool *done,
+                    const struct store_step *step, int64_t *position, uint32_t *found, bool *done,
                     struct errbuf *eb);
 
 /* The position before the first event created at or after created_ms, by binary search over ids:

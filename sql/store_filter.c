@@ -1,5 +1,21 @@
 #include "sql/store_filter.h"
 
+#include "base/clock.h"
+
+/* Asking for the time costs about as much as comparing a topic. */
+enum { ROWS_BETWEEN_LOOKS = 64, DATA_BETWEEN_LOOKS = 4096 };
+
+void
+scan_spend(struct scan *scan, size_t n)
+{
+    bool look = n >= DATA_BETWEEN_LOOKS || scan->left % ROWS_BETWEEN_LOOKS == 0;
+
+    scan->bytes -= n < scan->bytes ? n : scan->bytes;
+    if (scan->bytes == 0 ||
+        (look && scan->ends_us != INT64_MAX && clock_mono_us() >= scan->ends_us))
+        scan->left = 0;
+}
+
 /* True for a row that matches, and for the first row beyond the allowance, so that the statement
  * comes back. */
 static void
@@ -21,6 +37,7 @@ wanted(sqlite3_context *context, int n_args, sqlite3_value **args)
         return;
     }
     scan->left--;
+    scan_spend(scan, 0);
     topic.n = (size_t)sqlite3_value_bytes(args[1]);
     type.n = type.p ? (size_t)sqlite3_value_bytes(args[2]) : 0;
     yes = scan->topics_too ? subscription_matches(scan->filter, topic, type)

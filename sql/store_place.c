@@ -10,6 +10,14 @@ store_wal_path(const struct store *s)
     return sqlite3_filename_wal(sqlite3_db_filename(s->db, "main"));
 }
 
+int64_t
+store_wal_bytes(const struct store *s)
+{
+    struct stat st;
+
+    return stat(store_wal_path(s), &st) == 0 ? st.st_size : 0;
+}
+
 void
 store_note_wal(struct store *s)
 {

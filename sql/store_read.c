@@ -9,9 +9,12 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "sql/store_filter.h"
 #include "stream/topic.h"
+
+const struct store_step store_step_all = {UINT32_MAX, SIZE_MAX, 0};
 
 enum way { WAY_ALL, WAY_TOPIC, WAY_TOPICS, WAY_SCAN };
 
@@ -32,24 +35,40 @@ way_for(const struct subscription *filter)
 
 /* Conditions are asked outside of the statements, of the rows that these give. */
 static bool
-data_holds(struct store *s, const struct subscription *filter, struct text data)
+data_holds(struct store *s, struct scan *scan, struct text data)
 {
+    const struct subscription *filter = scan->filter;
     bool holds;
 
     if (!filter || filter->n_where == 0)
         return true;
+    scan_spend(scan, data.n);
     where_subject_set(&s->subject, data);
     holds = subscription_matches_data(filter, &s->subject);
     where_subject_set(&s->subject, TEXT_NONE);
     return holds;
 }
 
-/* Rows that may be looked at: parsing one's data takes about as long as comparing eight's topics.
- */
-static uint32_t
-allowance(const struct subscription *filter, uint32_t scan_max)
+static struct scan
+begin_scan(const struct subscription *filter, enum way way, const struct store_step *step)
 {
-    return filter && filter->n_where > 0 ? scan_max / 8 + 1 : scan_max;
+    return (struct scan){.filter = filter,
+                         .topics_too = way == WAY_SCAN,
+                         .left = step->rows,
+                         .bytes = step->bytes,
+                         .ends_us = step->us > 0 ? clock_mono_us() + step->us : INT64_MAX};
+}
+
+/* For WAY_ALL, where no function is asked inside SQLite. */
+static void
+look_at_row(struct scan *scan)
+{
+    if (scan->left == 0) {
+        scan->stopped = true;
+        return;
+    }
+    scan->left--;
+    scan_spend(scan, 0);
 }
 
 /* Binds what READ_* and LAST_* have in common: ?1 where to start, ?2 the filter, ?3 the topic. */
@@ -211,7 +230,7 @@ take(struct walk *w, sqlite3_stmt *st, struct errbuf *eb)
     e.data = store_column(st, 5);
     if (!e.topic.p || !e.data.p) /* NOT NULL, so this is the only cause */
         return err_set(eb, ERR_NOMEM, "%s: reading: out of memory", w->s->path);
-    if (!data_holds(w->s, w->q->filter, e.data)) {
+    if (!data_holds(w->s, &w->scan, e.data)) {
         w->through = e.id;
         return ERR_OK;
     }
@@ -243,8 +262,8 @@ read_rows(struct walk *w, enum way way, struct errbuf *eb)
         code = sqlite3_step(st);
         if (code != SQLITE_ROW)
             break;
-        if (way == WAY_ALL && w->scan.left-- == 0)
-            w->scan.stopped = true;
+        if (way == WAY_ALL)
+            look_at_row(&w->scan);
         err = take(w, st, eb);
     }
     if (code != SQLITE_ROW && code != SQLITE_DONE)
@@ -307,7 +326,7 @@ read_either(struct store *s, const struct store_query *q, bool down, store_sink 
     enum err err;
     bool own;
 
-    w.scan = (struct scan){q->filter, way == WAY_SCAN, allowance(q->filter, q->scan_max), false};
+    w.scan = begin_scan(q->filter, way, &q->step);
     w.through = q->after;
     w.stopped = q->rows_max == 0;
     err = store_begin_read(s, &own, eb);
@@ -360,7 +379,7 @@ row_holds(struct search *search, int64_t id, bool *holds, struct errbuf *eb)
         return ERR_OK;
     sqlite3_bind_int64(st, 1, id);
     if (sqlite3_step(st) == SQLITE_ROW)
-        *holds = data_holds(search->s, search->scan.filter, store_column(st, 0));
+        *holds = data_holds(search->s, &search->scan, store_column(st, 0));
     else
         err = store_fail(search->s, "reading", eb);
     store_reset(search->s, SQL_DATA);
@@ -400,8 +419,8 @@ search_rows(struct search *search, enum way way, int64_t before, struct errbuf *
 
     bind_way(st, way, before, &search->scan);
     while (err == ERR_OK && more && (code = sqlite3_step(st)) == SQLITE_ROW) {
-        if (way == WAY_ALL && search->scan.left-- == 0)
-            search->scan.stopped = true;
+        if (way == WAY_ALL)
+            look_at_row(&search->scan);
         err = count_row(search, sqlite3_column_int64(st, 0), &more, eb);
     }
     if (code != SQLITE_ROW && code != SQLITE_DONE)
@@ -437,7 +456,8 @@ search_merged(struct search *search, int64_t before, struct errbuf *eb)
 
 enum err
 store_last(struct store *s, const struct subscription *filter, int64_t before, uint32_t n,
-           uint32_t scan_max, int64_t *position, uint32_t *found, bool *done, struct errbuf *eb)
+           const struct store_step *step, int64_t *position, uint32_t *found, bool *done,
+           struct errbuf *eb)
 {
     enum way way = way_for(filter);
     struct search search = {.s = s, .n = n};
@@ -445,7 +465,7 @@ store_last(struct store *s, const struct subscription *filter, int64_t before, u
     enum err err;
     bool own;
 
-    search.scan = (struct scan){filter, way == WAY_SCAN, allowance(filter, scan_max), false};
+    search.scan = begin_scan(filter, way, step);
     err = store_begin_read(s, &own, eb);
     if (err != ERR_OK)
         return err;

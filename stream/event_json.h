@@ -1,10 +1,12 @@
 /* event_json: one event as a JSON object, {"topic":…, "type":…, "data":…, "key":…}, which is the
  * same wherever events come in as JSON; what goes out has "id" and "created" too, and no key, which
- * is between the publisher and the table. */
+ * is between the publisher and the table.
+ *
+ * What comes in is never printed from a tree: data is the text that a string stands for, or the
+ * value's own text, so that the table has what was sent. What a text in UTF-8 cannot have is
+ * refused with its reason. */
 #ifndef STREAM_EVENT_JSON_H
 #define STREAM_EVENT_JSON_H
-
-#include <json-c/json.h>
 
 #include "base/buf.h"
 #include "stream/event.h"
@@ -13,26 +15,30 @@
  * message. What is not UTF-8 (a row may hold anything) comes out as U+FFFD. */
 void event_json_write(struct buf *out, const struct event *e, const char *epoch);
 
-/* Appends a text of a row as a JSON string, in the same way. */
-void event_json_text(struct buf *out, struct text s);
+/* ERR_INVALID for what is not JSON (base/json.h) or not UTF-8; *value is the text without the
+ * blanks around it. */
+enum err event_json_check(struct text s, struct text *value, struct errbuf *eb);
 
-/* Checks and parses one JSON text, an object or an array; the caller puts the tree. ERR_INVALID
- * also for an integer that json-c would change. *room: the bytes that trees may still take, of
- * which this one's are taken off; ERR_FULL when it does not fit. */
-enum err event_json_parse(struct text s, size_t *room, struct json_object **tree,
-                          struct errbuf *eb);
+/* What an event is made from: JSON values, TEXT_NONE where there is none. */
+struct event_json {
+    struct text topic, type, key, data;
+};
 
-/* Reads the members that are there; what is absent is TEXT_NONE in *e, and null counts as absent
- * for topic, type and key. Other members are ignored. The texts live as long as the object does and
- * is not changed. ERR_INVALID names the member. Call event_check() afterwards. */
-enum err event_json_read(struct json_object *object, struct event *e, struct errbuf *eb);
+/* The members that are there: of two with the same name the last one, as in JSON.parse(); null
+ * counts as absent for topic, type and key. Other members are ignored. ERR_INVALID when the value,
+ * which must have been checked, is no object. */
+enum err event_json_members(struct text value, struct event_json *m, struct errbuf *eb);
 
-/* A value as a name (topic, type, key): a string as it is; a number or a boolean as its text. */
-enum err event_json_name(const char *member, struct json_object *value, struct text *name,
+/* How many bytes of room event_json_read() may need; at most the value's length when the members
+ * are of one value. */
+size_t event_json_room(const struct event_json *m);
+
+/* Reads topic, type and key as names: a string as the text that it stands for; a number or a
+ * boolean as its own text. Data: a string in the same way; anything else (null too) as its own text
+ * with the blanks outside strings left out. ERR_INVALID names the member; call event_check()
+ * afterwards. What needs no change is a part of the value; the rest is written to *room, which
+ * moves on. Absent stays TEXT_NONE. */
+enum err event_json_read(const struct event_json *m, char **room, struct event *e,
                          struct errbuf *eb);
-
-/* A value as data: a string as it is, anything else (null too) as compact JSON. Never TEXT_NONE
- * unless memory is short. */
-struct text event_json_data(struct json_object *value);
 
 #endif

@@ -15,6 +15,7 @@
 #ifndef STREAM_FEED_H
 #define STREAM_FEED_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -42,7 +43,11 @@ TAILQ_HEAD(page_list, page);
 struct page_request {
     struct feed *feed; /* holds a reference */
     int64_t after;
-    bool first; /* for somebody who has had nothing yet: a short page comes sooner */
+    uint64_t lane;          /* of the first that waits: see fcgi/reader.h */
+    uint32_t waiting;       /* subscribers; when the last one leaves, the request is given up */
+    bool first;             /* for somebody who has had nothing yet: a short page comes sooner */
+    bool taken;             /* by hub_next_request() */
+    atomic_bool *cancelled; /* set by whoever takes it, may be NULL: becomes true when given up */
     TAILQ_ENTRY(page_request) in_feed, in_queue;
 };
 TAILQ_HEAD(page_request_list, page_request);

@@ -24,6 +24,7 @@ hub_init(struct hub *h, uint64_t window_bytes, uint64_t window_events, size_t ca
     TAILQ_INIT(&h->dirty);
     TAILQ_INIT(&h->requests);
     TAILQ_INIT(&h->cache);
+    TAILQ_INIT(&h->mixed);
     return window_init(&h->window, window_bytes, window_events, start_id);
 }
 
@@ -180,6 +181,8 @@ drop_page(struct hub *h, struct page *p)
 {
     TAILQ_REMOVE(&p->feed->pages, p, in_feed);
     TAILQ_REMOVE(&h->cache, p, in_cache);
+    if (p->is_mixed)
+        TAILQ_REMOVE(&h->mixed, p, in_mixed);
     h->cache_bytes -= page_cost(p);
     page_destroy(p);
 }
@@ -297,12 +300,36 @@ restart(struct hub *h, int64_t id)
     }
 }
 
+static bool
+has_rows_below(const struct page *p, int64_t id)
+{
+    return p->n > 0 && p->entries[0].id <= id;
+}
+
+/* What was deleted must not be sent any more: memory gives up all that is not above it. */
+static void
+forget(struct hub *h, int64_t pruned_through)
+{
+    struct page *p, *next;
+
+    if (pruned_through <= h->pruned_through)
+        return;
+    h->pruned_through = pruned_through;
+    window_forget(&h->window, pruned_through);
+    for (p = TAILQ_FIRST(&h->cache); p; p = next) {
+        next = TAILQ_NEXT(p, in_cache);
+        if (has_rows_below(p, pruned_through))
+            drop_page(h, p);
+    }
+}
+
 void
 hub_publish(struct hub *h, const struct page *p)
 {
     int64_t gone = p->marks.pruned_through < p->through ? p->marks.pruned_through : p->through;
 
     assert(p->after == h->window.head_id);
+    forget(h, p->marks.pruned_through);
     if (gone > h->window.head_id)
         restart(h, gone);
     for (size_t i = page_after(p, h->window.head_id); i < p->n; i++)
@@ -342,10 +369,48 @@ take_off(struct subscriber *s)
         TAILQ_REMOVE(&s->feed->live, s, in_feed);
 }
 
+static struct page_request *
+find_request(const struct feed *f, int64_t after)
+{
+    struct page_request *r;
+
+    TAILQ_FOREACH (r, &f->requests, in_feed)
+        if (r->after == after)
+            return r;
+    return NULL;
+}
+
+static void
+end_request(struct hub *h, struct page_request *r)
+{
+    struct feed *f = r->feed;
+
+    TAILQ_REMOVE(&f->requests, r, in_feed);
+    mem_free(r);
+    hub_release(h, f);
+}
+
+/* One subscriber fewer waits for the page after its position. */
+static void
+wait_no_longer(struct hub *h, const struct subscriber *s)
+{
+    struct page_request *r = find_request(s->feed, s->at.pos.cursor);
+
+    if (!r || --r->waiting > 0)
+        return;
+    if (r->cancelled)
+        atomic_store(r->cancelled, true);
+    if (r->taken)
+        return;
+    TAILQ_REMOVE(&h->requests, r, in_queue);
+    end_request(h, r);
+}
+
 void
 hub_part(struct hub *h, struct subscriber *s)
 {
-    (void)h;
+    if (s->waiting)
+        wait_no_longer(h, s);
     take_off(s);
     s->joined = false;
 }
@@ -359,27 +424,28 @@ hub_leave(struct hub *h, struct subscriber *s)
 }
 
 enum err
-hub_wait(struct hub *h, struct subscriber *s)
+hub_wait(struct hub *h, struct subscriber *s, uint64_t lane)
 {
     struct feed *f = s->feed;
     struct page_request *r;
 
     if (s->waiting)
         return ERR_OK;
-    TAILQ_FOREACH (r, &f->requests, in_feed)
-        if (r->after == s->at.pos.cursor)
-            break;
+    r = find_request(f, s->at.pos.cursor);
     if (!r) {
         r = mem_zalloc(sizeof *r);
         if (!r)
             return ERR_NOMEM;
         r->feed = f;
         r->after = s->at.pos.cursor;
+        r->lane = lane;
         r->first = s->at.events == 0;
         f->refs++;
         TAILQ_INSERT_TAIL(&f->requests, r, in_feed);
         TAILQ_INSERT_TAIL(&h->requests, r, in_queue);
     }
+    if (r->waiting++ == 0 && r->cancelled) /* given up before, and not ended yet */
+        atomic_store(r->cancelled, false);
     take_off(s);
     s->waiting = true;
     TAILQ_INSERT_TAIL(&f->waiting, s, in_feed);
@@ -391,19 +457,23 @@ hub_next_request(struct hub *h)
 {
     struct page_request *r = TAILQ_FIRST(&h->requests);
 
-    if (r)
+    if (r) {
         TAILQ_REMOVE(&h->requests, r, in_queue);
+        r->taken = true;
+    }
     return r;
 }
 
 static void
-end_request(struct hub *h, struct page_request *r)
+keep_page(struct hub *h, struct feed *f, struct page *p)
 {
-    struct feed *f = r->feed;
-
-    TAILQ_REMOVE(&f->requests, r, in_feed);
-    mem_free(r);
-    hub_release(h, f);
+    p->feed = f;
+    TAILQ_INSERT_TAIL(&f->pages, p, in_feed);
+    TAILQ_INSERT_TAIL(&h->cache, p, in_cache);
+    h->cache_bytes += page_cost(p);
+    p->is_mixed = has_rows_below(p, p->marks.pruned_through);
+    if (p->is_mixed)
+        TAILQ_INSERT_TAIL(&h->mixed, p, in_mixed);
 }
 
 void
@@ -412,15 +482,17 @@ hub_deliver(struct hub *h, struct page_request *request, struct page *p, hub_eac
 {
     struct feed *f = request->feed;
     struct subscriber *s, *next;
+    int64_t after = p->after, through = p->through;
 
-    p->feed = f;
-    TAILQ_INSERT_TAIL(&f->pages, p, in_feed);
-    TAILQ_INSERT_TAIL(&h->cache, p, in_cache);
-    h->cache_bytes += page_cost(p);
+    if (p->marks.pruned_through < h->pruned_through && has_rows_below(p, h->pruned_through))
+        page_destroy(p); /* read before the deletion: whoever wakes up asks again */
+    else
+        keep_page(h, f, p);
     for (s = TAILQ_FIRST(&f->waiting); s; s = next) {
         next = TAILQ_NEXT(s, in_feed);
-        if (s->at.pos.cursor < p->after || s->at.pos.cursor >= p->through)
+        if (s->at.pos.cursor < after || s->at.pos.cursor >= through)
             continue;
+        wait_no_longer(h, s);
         take_off(s);
         s->waiting = false;
         TAILQ_INSERT_TAIL(&f->live, s, in_feed);
@@ -440,6 +512,20 @@ hub_fail(struct hub *h, struct page_request *request, hub_each *drop, void *cont
             drop(context, s);
     }
     end_request(h, request);
+}
+
+void
+hub_expire(struct hub *h, int64_t now_ms)
+{
+    struct page *p, *next;
+
+    for (p = TAILQ_FIRST(&h->mixed); p; p = next) {
+        next = TAILQ_NEXT(p, in_mixed);
+        if (p->ends_ms == 0)
+            p->ends_ms = now_ms + HUB_MIXED_MS;
+        else if (now_ms >= p->ends_ms)
+            drop_page(h, p);
+    }
 }
 
 void

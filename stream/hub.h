@@ -35,6 +35,8 @@ struct hub {
     struct page_request_list requests; /* not taken yet, first come first served */
     struct page_list cache;            /* every page, the oldest first */
     size_t cache_bytes, cache_max;
+    int64_t pruned_through;         /* of the table, as far as the hub knows */
+    struct page_list mixed;         /* pages of `cache` with events at or below that */
     struct feed_memory feed_memory; /* without bound until the owner sets one */
     uint64_t n_feeds;
 };
@@ -45,7 +47,8 @@ enum err hub_init(struct hub *h, uint64_t window_bytes, uint64_t window_events, 
 void hub_finish(struct hub *h);
 
 /* Appends the page's events to the window and to the feeds that match. The page was made with names
- * and starts where the window ends: page->after == window.head_id. The page stays the caller's. */
+ * and starts where the window ends: page->after == window.head_id. Its marks may tell that events
+ * were deleted: then memory forgets them. The page stays the caller's. */
 void hub_publish(struct hub *h, const struct page *p);
 
 /* The next feed that got something, or NULL; its `live` subscribers may have something to gather.
@@ -67,11 +70,13 @@ void hub_part(struct hub *h, struct subscriber *s);
 void hub_leave(struct hub *h, struct subscriber *s);
 
 /* The subscriber lacks the page after its cursor: no live delivery until it has come. Subscribers
- * of a feed that wait at the same position share one request. ERR_NOMEM changes nothing. */
-enum err hub_wait(struct hub *h, struct subscriber *s);
+ * of a feed that wait at the same position share one request. lane: of this client, for fairness
+ * among requests. ERR_NOMEM changes nothing. */
+enum err hub_wait(struct hub *h, struct subscriber *s, uint64_t lane);
 
 /* The oldest request that nobody has taken yet, or NULL. Whoever takes it fetches the page and ends
- * the request with hub_deliver or hub_fail. */
+ * the request with hub_deliver or hub_fail; until then *cancelled may become true, because nobody
+ * waits for the page any more: then hub_fail ends it at once. */
 struct page_request *hub_next_request(struct hub *h);
 
 typedef void hub_each(void *context, struct subscriber *s);
@@ -87,5 +92,11 @@ void hub_fail(struct hub *h, struct page_request *request, hub_each *drop, void 
 /* Frees the oldest pages above cache_max. Call when nobody has gathered pieces of
  * them. */
 void hub_trim(struct hub *h);
+
+/* Frees what may hold events that were deleted meanwhile: pages of rows that are left below
+ * pruned_through. Nothing says that one of these goes, so such a page is good for HUB_MIXED_MS
+ * only. now_ms: of any clock that does not go back. Call when nobody has gathered pieces. */
+enum { HUB_MIXED_MS = 250 };
+void hub_expire(struct hub *h, int64_t now_ms);
 
 #endif

@@ -29,8 +29,10 @@ struct page {
     struct buf names; /* topic and type of each event; only in pages that fill a window */
     struct page_entry *entries;
     size_t n, capacity;
-    TAILQ_ENTRY(page) in_feed, in_cache; /* of the cache that holds it */
+    TAILQ_ENTRY(page) in_feed, in_cache, in_mixed; /* of the cache that holds it */
     struct feed *feed;
+    bool is_mixed;
+    int64_t ends_ms; /* of a mixed one: see hub_expire(); 0 = not known yet */
 };
 
 /* An empty page that takes frames up to bytes_max, but always at least one event. NULL = no memory.

@@ -1,6 +1,14 @@
 #include "stream/pointer.h"
 
+#include <stdint.h>
+
+#include "base/json.h"
 #include "base/mem.h"
+
+struct pointer_name {
+    struct text name;
+    size_t index; /* the element of an array that it names; SIZE_MAX = none */
+};
 
 static bool
 is_pointer(struct text s)
@@ -13,31 +21,54 @@ is_pointer(struct text s)
     return true;
 }
 
-/* Each name takes its '/' for its NUL, so there is room for all of them. */
+static size_t
+index_of(struct text name)
+{
+    long long index;
+
+    if ((name.n > 1 && name.p[0] == '0') || !text_to_int64(name, &index))
+        return SIZE_MAX;
+    return (size_t)index;
+}
+
+/* Takes one name and the '/' before it off *source, and writes it to out. */
+static struct text
+take_name(struct text *source, char *out)
+{
+    size_t at = 1, n = 0;
+
+    for (; at < source->n && source->p[at] != '/'; at++) {
+        char c = source->p[at];
+
+        if (c == '~')
+            c = (char)(source->p[++at] == '0' ? '~' : '/');
+        out[n++] = c;
+    }
+    *source = (struct text){source->p + at, source->n - at};
+    return (struct text){out, n};
+}
+
 enum err
 pointer_parse(struct pointer *p, struct text source)
 {
-    size_t used = 0;
+    size_t n = 0;
+    char *bytes;
 
     *p = (struct pointer){0};
     if (!is_pointer(source))
         return ERR_INVALID;
-    p->names = mem_alloc(source.n);
+    for (size_t i = 0; i < source.n; i++)
+        n += source.p[i] == '/';
+    p->names = mem_alloc(n * sizeof *p->names + source.n);
     if (!p->names)
         return ERR_NOMEM;
-    for (size_t i = 0; i < source.n; i++) {
-        if (source.p[i] != '/') {
-            char c = source.p[i];
+    bytes = (char *)(p->names + n);
+    for (; p->n < n; p->n++) {
+        struct text name = take_name(&source, bytes);
 
-            if (c == '~')
-                c = (char)(source.p[++i] == '0' ? '~' : '/');
-            p->names[used++] = c;
-        } else if (p->n++ > 0) {
-            p->names[used++] = '\0';
-        }
+        p->names[p->n] = (struct pointer_name){name, index_of(name)};
+        bytes += name.n;
     }
-    if (p->n > 0)
-        p->names[used] = '\0';
     return ERR_OK;
 }
 
@@ -48,33 +79,42 @@ pointer_finish(struct pointer *p)
     *p = (struct pointer){0};
 }
 
-static bool
-get_element(struct json_object *array, const char *name, struct json_object **value)
+/* The walk is at a value to which the first `level` names lead, and is behind it afterwards.
+ * Recursion is bounded, like all depth in a checked text, by JSON_DEPTH_MAX. */
+static void
+search(const struct pointer *p, size_t level, struct json_walk *at, struct text *found)
 {
-    long long index;
+    const struct pointer_name *wanted = &p->names[level];
+    enum json_kind kind = json_here(at);
+    struct json_walk inner;
+    struct text name;
 
-    if ((name[0] == '0' && name[1] != '\0') || !text_to_int64(text_of(name), &index) ||
-        (size_t)index >= json_object_array_length(array))
-        return false;
-    *value = json_object_array_get_idx(array, (size_t)index);
-    return true;
+    if (level == p->n) {
+        *found = json_pass(at);
+        return;
+    }
+    if (kind != JSON_OBJECT && kind != JSON_ARRAY) {
+        json_pass(at);
+        return;
+    }
+    json_into(at, &inner);
+    for (size_t i = 0; json_step(&inner, &name); i++) {
+        if (name.p ? json_string_is(name, wanted->name) : i == wanted->index) {
+            *found = TEXT_NONE;
+            search(p, level + 1, &inner, found);
+        } else {
+            json_pass(&inner);
+        }
+    }
+    json_out(at, &inner);
 }
 
 bool
-pointer_get(const struct pointer *p, struct json_object *tree, struct json_object **value)
+pointer_get(const struct pointer *p, struct text value, struct text *found)
 {
-    const char *name = p->names;
+    struct json_walk root = {.p = value.p, .end = value.p + value.n};
 
-    *value = tree;
-    for (size_t i = 0; i < p->n; i++, name += strlen(name) + 1) {
-        bool found = false;
-
-        if (json_object_is_type(*value, json_type_object))
-            found = json_object_object_get_ex(*value, name, value);
-        else if (json_object_is_type(*value, json_type_array))
-            found = get_element(*value, name, value);
-        if (!found)
-            return false;
-    }
-    return true;
+    *found = TEXT_NONE;
+    search(p, 0, &root, found);
+    return found->p;
 }

@@ -1,19 +1,21 @@
 /* pointer: JSON Pointers (RFC 6901), taken apart once and followed often.
  *
- * json-c has them too, but takes an empty name for the first element of an array, and copies the
- * text each time. */
+ * They are followed in the text itself (base/json.h), in one pass however deep they go. Of members
+ * with the same name the last one counts, also where what it holds lacks what the pointer asks for
+ * next. A name is compared as what its string stands for: "a\u0000b" is not a, nor is a name with a
+ * lone surrogate equal to any. */
 #ifndef STREAM_POINTER_H
 #define STREAM_POINTER_H
 
-#include <json-c/json.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/err.h"
 #include "base/text.h"
 
 struct pointer {
     /* private */
-    char *names; /* owned: n texts, one behind the other, each with its NUL */
+    struct pointer_name *names; /* owned: n of them, and their bytes */
     size_t n;
 };
 
@@ -22,7 +24,7 @@ struct pointer {
 enum err pointer_parse(struct pointer *p, struct text source);
 void pointer_finish(struct pointer *p);
 
-/* True with *value when there is something; NULL is the value null. */
-bool pointer_get(const struct pointer *p, struct json_object *tree, struct json_object **value);
+/* True with *found, a part of the value, when there is something. */
+bool pointer_get(const struct pointer *p, struct text value, struct text *found);
 
 #endif

@@ -1,13 +1,7 @@
 #include "stream/where.h"
 
-#include <json-c/json.h>
-#include <stdlib.h>
-
+#include "base/json.h"
 #include "base/mem.h"
-#include "stream/json.h"
-
-/* What takes more is not looked into: one event must not take the memory of all. */
-enum { SUBJECT_TREE_MAX = 64 * 1024 * 1024 };
 
 static enum where_operator
 take_operator(struct text rest, size_t *length)
@@ -27,19 +21,14 @@ take_operator(struct text rest, size_t *length)
     return equals ? WHERE_NOT_EQUAL : WHERE_EXISTS; /* the latter: a '!' alone */
 }
 
-/* A JSON number and nothing else; strtod alone would take "inf", "0x1" and blanks. */
 static bool
-to_number(struct text s, double *number)
+to_number(struct text s, struct decimal *number)
 {
-    struct json_facts facts;
-    char digits[64];
+    struct text value;
 
-    if (s.n == 0 || s.n >= sizeof digits || json_check(s, &facts, NULL) != ERR_OK ||
-        (facts.first != '-' && (facts.first < '0' || facts.first > '9')))
+    if (!s.p || json_check(s, &value, NULL) != ERR_OK || json_kind(value) != JSON_NUMBER)
         return false;
-    memcpy(digits, s.p, s.n);
-    digits[s.n] = '\0';
-    *number = strtod(digits, NULL);
+    *number = decimal_of(value);
     return true;
 }
 
@@ -99,83 +88,66 @@ where_finish(struct where_condition *c)
 void
 where_subject_set(struct where_subject *s, struct text data)
 {
-    json_object_put(s->tree);
-    s->tree = NULL;
-    s->parsed = false;
-    s->data = data;
+    *s = (struct where_subject){.data = data};
 }
 
 void
 where_subject_finish(struct where_subject *s)
 {
     where_subject_set(s, TEXT_NONE);
-    if (s->tokener)
-        json_tokener_free(s->tokener);
-    s->tokener = NULL;
 }
 
 static void
-parse(struct where_subject *s)
+check(struct where_subject *s)
 {
-    struct json_facts facts;
-
-    s->parsed = true;
-    if (json_check(s->data, &facts, NULL) != ERR_OK || (facts.first != '{' && facts.first != '['))
-        return; /* only objects and arrays have members */
-    if (facts.tree_bytes > SUBJECT_TREE_MAX)
-        return;
-    if (!s->tokener)
-        s->tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
-    if (!s->tokener)
-        return;
-    json_tokener_reset(s->tokener);
-    s->tree = json_tokener_parse_ex(s->tokener, s->data.p, (int)s->data.n);
+    s->checked = true;
+    if (!s->data.p || json_check(s->data, &s->json, NULL) != ERR_OK)
+        s->json = TEXT_NONE;
 }
 
 static bool
-equals(const struct where_condition *c, struct json_object *value)
+equals(const struct where_condition *c, struct text value)
 {
-    struct text string;
+    struct decimal number;
 
-    switch (json_object_get_type(value)) {
-    case json_type_null:
-        return text_equal(c->value, TEXT_LIT("null"));
-    case json_type_boolean:
-        return text_equal(c->value,
-                          json_object_get_boolean(value) ? TEXT_LIT("true") : TEXT_LIT("false"));
-    case json_type_int:
-    case json_type_double:
-        return c->is_number && json_object_get_double(value) == c->number;
-    case json_type_string:
-        string =
-            (struct text){json_object_get_string(value), (size_t)json_object_get_string_len(value)};
-        return text_equal(c->value, string);
-    case json_type_object:
-    case json_type_array:
+    switch (json_kind(value)) {
+    case JSON_NULL:
+    case JSON_BOOLEAN:
+        return text_equal(c->value, value);
+    case JSON_NUMBER:
+        number = decimal_of(value);
+        return c->is_number && decimal_compare(&number, &c->number) == 0;
+    case JSON_STRING:
+        return json_string_is(value, c->value);
+    case JSON_ARRAY:
+    case JSON_OBJECT:
         break;
     }
     return false;
 }
 
 static bool
-compares(const struct where_condition *c, struct json_object *value)
+compares(const struct where_condition *c, struct text value)
 {
-    double number = json_object_get_double(value);
+    struct decimal number;
+    int order;
 
-    if (!json_object_is_type(value, json_type_int) && !json_object_is_type(value, json_type_double))
+    if (json_kind(value) != JSON_NUMBER)
         return false;
+    number = decimal_of(value);
+    order = decimal_compare(&number, &c->number);
     if (c->how == WHERE_LESS)
-        return number < c->number;
+        return order < 0;
     if (c->how == WHERE_LESS_EQUAL)
-        return number <= c->number;
-    return c->how == WHERE_GREATER ? number > c->number : number >= c->number;
+        return order <= 0;
+    return c->how == WHERE_GREATER ? order > 0 : order >= 0;
 }
 
 static bool
-holds(const struct where_condition *c, struct json_object *tree)
+holds(const struct where_condition *c, struct text json)
 {
-    struct json_object *value = NULL;
-    bool found = tree && pointer_get(&c->pointer, tree, &value);
+    struct text value;
+    bool found = json.p && pointer_get(&c->pointer, json, &value);
 
     switch (c->how) {
     case WHERE_EXISTS:
@@ -196,10 +168,10 @@ holds(const struct where_condition *c, struct json_object *tree)
 bool
 where_holds(const struct where_condition *list, size_t n, struct where_subject *s)
 {
-    if (n > 0 && !s->parsed)
-        parse(s);
+    if (n > 0 && !s->checked)
+        check(s);
     for (size_t i = 0; i < n; i++)
-        if (!holds(&list[i], s->tree))
+        if (!holds(&list[i], s->json))
             return false;
     return true;
 }

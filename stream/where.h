@@ -4,9 +4,12 @@
  * "/bot!=true",
  * "/length/new>1000", "/id". Alone it asks whether the member exists. "=" compares a string byte by
  * byte, a number as a number, true, false and null by name; "!=" is its exact opposite, so it holds
- * too where there is nothing; <, <=, > and
- * >= hold for numbers only. The pointer ends at the first of = ! < >, so a member name cannot have
- * one of these. Data that is not JSON has no members. */
+ * too where there is nothing; <, <=, > and >= hold for numbers only. Numbers are compared exactly,
+ * whatever their length (stream/decimal.h). The pointer ends at the first of = ! < >, so a member
+ * name cannot have one of these. Data that is not JSON has no members.
+ *
+ * Data is checked once, whatever the number of conditions; each condition reads it once more, and
+ * nothing is allocated. */
 #ifndef STREAM_WHERE_H
 #define STREAM_WHERE_H
 
@@ -15,10 +18,8 @@
 
 #include "base/err.h"
 #include "base/text.h"
+#include "stream/decimal.h"
 #include "stream/pointer.h"
-
-struct json_object;
-struct json_tokener;
 
 enum where_operator {
     WHERE_EXISTS,
@@ -36,26 +37,25 @@ struct where_condition {
     enum where_operator how;
     struct text value; /* inside source */
     bool is_number;    /* the value is one */
-    double number;
+    struct decimal number;
 };
 
 /* ERR_INVALID with the rule that is broken, ERR_NOMEM; then *c needs no finish. */
 enum err where_parse(struct where_condition *c, struct text source, struct errbuf *eb);
 void where_finish(struct where_condition *c);
 
-/* The data of one event after the other, parsed when the first condition asks, and only once. */
+/* The data of one event after the other, checked when the first condition asks, and only once. */
 struct where_subject {
     struct text data;
-    struct json_tokener *tokener; /* kept for the next event */
-    struct json_object *tree;
-    bool parsed;
+    struct text json; /* the data as a JSON value; TEXT_NONE when it is none */
+    bool checked;
 };
 
 /* A zeroed struct is a subject without data. data must stay valid until the next set or finish. */
 void where_subject_set(struct where_subject *s, struct text data);
 void where_subject_finish(struct where_subject *s);
 
-/* True when all conditions hold. Without memory the data counts as not being JSON. */
+/* True when all conditions hold. */
 bool where_holds(const struct where_condition *list, size_t n, struct where_subject *s);
 
 #endif

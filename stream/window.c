@@ -118,6 +118,17 @@ window_append(struct window *w, int64_t id, struct text topic, struct text type,
 }
 
 void
+window_forget(struct window *w, int64_t id)
+{
+    while (w->tail < w->head && window_at(w, w->tail)->id <= id)
+        evict(w);
+    if (id > w->head_id)
+        id = w->head_id;
+    if (w->floor_id < id)
+        w->floor_id = id;
+}
+
+void
 window_advance(struct window *w, int64_t id)
 {
     assert(id >= w->head_id);

@@ -54,6 +54,9 @@ uint64_t window_append(struct window *w, int64_t id, struct text topic, struct t
 /* Forgets everything: what is at or below id is for the table to tell. id >= head_id. */
 void window_restart(struct window *w, int64_t id);
 
+/* Forgets what is at or below id, which was deleted, or may have been: the table tells. */
+void window_forget(struct window *w, int64_t id);
+
 /* Everything up to id is known to be covered, although no event may have that id. */
 void window_advance(struct window *w, int64_t id);
 

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "http/body.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/plain_json.h"
 
 const char fuzz_name[] = "body";
 
@@ -116,6 +117,55 @@ count_lines(struct text s)
     return n;
 }
 
+static const struct plain *
+given(const struct plain *v, const char *name)
+{
+    const struct plain *member = plain_member(v, name);
+
+    return member && member->kind == 'n' ? NULL : member;
+}
+
+static void
+check_event(const struct plain *v, const struct event *e)
+{
+    FUZZ_CHECK(v->kind == '{', "an event that is no object");
+    FUZZ_CHECK(plain_is_name(given(v, "topic"), e->topic) &&
+                   plain_is_name(given(v, "type"), e->type) &&
+                   plain_is_name(given(v, "key"), e->key) &&
+                   plain_is_data(plain_member(v, "data"), e->data),
+               "another event");
+}
+
+/* A second reader finds the same events in the body. */
+static void
+check_json(const struct body *body, struct text s)
+{
+    struct plain *v = plain_read(s);
+
+    FUZZ_CHECK(v, "no JSON");
+    FUZZ_CHECK(body->n == (v->kind == '[' ? v->n : 1), "%zu events", body->n);
+    for (size_t i = 0; i < body->n; i++)
+        check_event(v->kind == '[' ? v->values[i] : v, &body->events[i]);
+    plain_free(v);
+}
+
+static void
+check_ndjson(const struct body *body, struct text s)
+{
+    struct fuzz rest = {s.p, s.n};
+    size_t n = 0;
+
+    while (rest.n > 0) {
+        struct text line = fuzz_field(&rest, '\n');
+        struct plain *v = count_lines(line) ? plain_read(line) : NULL;
+
+        FUZZ_CHECK(v || !count_lines(line), "a line that is no JSON");
+        if (v)
+            check_event(v, &body->events[n++]);
+        plain_free(v);
+    }
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
@@ -134,6 +184,10 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
             FUZZ_CHECK(body.n == count_lines(s), "%zu events in %zu lines", body.n, count_lines(s));
         else if (format == BODY_FORM)
             FUZZ_CHECK(body.n == 1, "%zu events in a form", body.n);
+        if (format == BODY_JSON)
+            check_json(&body, s);
+        else if (format == BODY_NDJSON)
+            check_ndjson(&body, s);
         check_formats(&body);
     }
     body_finish(&body);

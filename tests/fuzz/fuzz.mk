@@ -27,10 +27,10 @@ libhttp.a: $(call objects,$(HTTP_SOURCES))
 libstream.a: $(call objects,$(STREAM_SOURCES))
 libbase.a: $(call objects,$(BASE_SOURCES))
 
-fuzz-%: tests/fuzz/%.o tests/fuzz/fuzz.o tests/fuzz/hs256.o libingest.a libfcgid.a libhttp.a libstream.a libbase.a
+fuzz-%: tests/fuzz/%.o tests/fuzz/fuzz.o tests/fuzz/hs256.o tests/fuzz/plain_json.o libingest.a libfcgid.a libhttp.a libstream.a libbase.a
 	@echo '  FUZZ-LD  $@'
 	@$(FUZZ_CC) -pthread $(SANITIZE) -fsanitize=fuzzer -o $@ $< tests/fuzz/fuzz.o tests/fuzz/hs256.o \
-	    $(if $(filter config,$*),libfcgid.a libingest.a,libingest.a libfcgid.a) libhttp.a libstream.a libbase.a $(LIBS)
+	    tests/fuzz/plain_json.o $(if $(filter config,$*),libfcgid.a libingest.a,libingest.a libfcgid.a) libhttp.a libstream.a libbase.a $(LIBS)
 
 -include $(shell find . -name '*.d')
 .PRECIOUS: %.o

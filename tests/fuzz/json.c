@@ -1,169 +1,20 @@
-/* JSON: what counts as JSON, and events as JSON objects, in and out.
+/* JSON: what counts as JSON, what is found in it, and events as JSON objects, in and out.
  *
- * A second reader of RFC 8259, recursive and simple, says what json_check() must say; json-c must
- * be able to read all that it lets through, and to write it so that it reads the same again. */
+ * A second reader (plain_json.h) says what the first one must say: which texts are JSON, what their
+ * strings stand for, and how they look without blanks. json-c says whether the text without blanks
+ * still means the same. */
+#include <json-c/json.h>
 #include <stdlib.h>
 
+#include "base/json.h"
 #include "base/mem.h"
 #include "stream/event_json.h"
-#include "stream/json.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/plain_json.h"
 
 const char fuzz_name[] = "json";
 
 enum { OUT_MAX = 16 * 1024 * 1024 };
-
-/* ---- a second reader ---- */
-
-struct reader {
-    const char *p, *end;
-    bool wide;
-};
-
-static bool read_value(struct reader *r, int depth);
-
-static int
-peek(const struct reader *r)
-{
-    return r->p < r->end ? (unsigned char)*r->p : -1;
-}
-
-static bool
-accept(struct reader *r, const char *any_of)
-{
-    if (peek(r) <= 0 || !strchr(any_of, peek(r)))
-        return false;
-    r->p++;
-    return true;
-}
-
-static void
-skip_blanks(struct reader *r)
-{
-    while (accept(r, " \t\n\r"))
-        ;
-}
-
-static bool
-read_word(struct reader *r, const char *word)
-{
-    for (; *word; word++)
-        if (!accept(r, (char[]){*word, '\0'}))
-            return false;
-    return true;
-}
-
-static bool
-read_string(struct reader *r)
-{
-    if (!accept(r, "\""))
-        return false;
-    while (peek(r) >= 0x20 && peek(r) != '"') {
-        if (*r->p++ != '\\')
-            continue;
-        if (accept(r, "\"\\/bfnrt"))
-            continue;
-        if (!accept(r, "u"))
-            return false;
-        for (int i = 0; i < 4; i++)
-            if (!accept(r, "0123456789abcdefABCDEF"))
-                return false;
-    }
-    return accept(r, "\"");
-}
-
-static int
-read_digits(struct reader *r)
-{
-    int n = 0;
-
-    while (accept(r, "0123456789"))
-        n++;
-    return n;
-}
-
-static bool
-read_number(struct reader *r)
-{
-    bool whole = true, zero;
-    int n;
-
-    accept(r, "-");
-    zero = peek(r) == '0';
-    n = zero ? (r->p++, 1) : read_digits(r);
-    if (n == 0)
-        return false;
-    if (accept(r, ".")) {
-        whole = false;
-        if (read_digits(r) == 0)
-            return false;
-    }
-    if (accept(r, "eE")) {
-        whole = false;
-        accept(r, "+-");
-        if (read_digits(r) == 0)
-            return false;
-    }
-    r->wide = r->wide || (whole && n >= 19);
-    return true;
-}
-
-static bool
-read_members(struct reader *r, char end, int depth)
-{
-    skip_blanks(r);
-    if (accept(r, (char[]){end, '\0'}))
-        return true;
-    do {
-        skip_blanks(r);
-        if (end == '}') {
-            if (!read_string(r))
-                return false;
-            skip_blanks(r);
-            if (!accept(r, ":"))
-                return false;
-        }
-        if (!read_value(r, depth))
-            return false;
-    } while (accept(r, ","));
-    return accept(r, (char[]){end, '\0'});
-}
-
-/* With the blanks around it. */
-static bool
-read_value(struct reader *r, int depth)
-{
-    bool good;
-
-    skip_blanks(r);
-    if (peek(r) == '{' || peek(r) == '[')
-        good = depth < JSON_DEPTH_MAX && read_members(r, *r->p++ == '{' ? '}' : ']', depth + 1);
-    else if (peek(r) == '"')
-        good = read_string(r);
-    else if (peek(r) == 't')
-        good = read_word(r, "true");
-    else if (peek(r) == 'f')
-        good = read_word(r, "false");
-    else if (peek(r) == 'n')
-        good = read_word(r, "null");
-    else
-        good = read_number(r);
-    skip_blanks(r);
-    return good;
-}
-
-static bool
-check_json(struct text s, struct json_facts *facts)
-{
-    struct reader r = {s.p, s.p + s.n, false};
-    bool good = read_value(&r, 0) && r.p == r.end;
-    struct errbuf eb;
-    enum err err = json_check(s, facts, &eb);
-
-    FUZZ_CHECK((err == ERR_OK) == good, "%s", good ? eb.text : "taken, and is not JSON");
-    FUZZ_CHECK(!good || facts->wide == r.wide, "wide: %d", facts->wide);
-    return good;
-}
 
 /* ---- UTF-8 ---- */
 
@@ -192,52 +43,109 @@ is_utf8(struct text s)
     return true;
 }
 
-/* ---- trees ---- */
+/* ---- values ---- */
+
+static void
+check_string(const struct plain *v, struct text value)
+{
+    struct text room = fuzz_copy(value), bytes;
+    char *at = (char *)room.p;
+    bool decoded = json_string_decode(value, &at, &bytes);
+
+    FUZZ_CHECK(decoded == !v->lone, "%.*s: %d", (int)value.n, value.p, decoded);
+    FUZZ_CHECK(!decoded || text_equal(bytes, v->bytes), "%.*s is \"%.*s\"", (int)value.n, value.p,
+               (int)bytes.n, bytes.p);
+    FUZZ_CHECK(decoded || (bytes.n == 6 && text_starts(bytes, TEXT_LIT("\\u"))), "%.*s",
+               (int)bytes.n, bytes.p);
+    FUZZ_CHECK(json_string_is(value, v->bytes) == decoded, "%.*s", (int)value.n, value.p);
+    if (v->bytes.n > 0)
+        FUZZ_CHECK(!json_string_is(value, (struct text){v->bytes.p, v->bytes.n - 1}), "%.*s",
+                   (int)value.n, value.p);
+    fuzz_free(room);
+}
+
+/* Both readers see the same members in the same order, and the same text of each. */
+static void
+check_value(const struct plain *v, struct text value)
+{
+    static const char kinds[] = {[JSON_NULL] = 'n',   [JSON_BOOLEAN] = 't', [JSON_NUMBER] = '0',
+                                 [JSON_STRING] = '"', [JSON_ARRAY] = '[',   [JSON_OBJECT] = '{'};
+    struct json_walk w;
+    struct text name, member;
+    size_t n = 0;
+
+    FUZZ_CHECK(text_equal(value, v->text), "\"%.*s\"", (int)value.n, value.p);
+    FUZZ_CHECK(kinds[json_kind(value)] == (v->kind == 'f' ? 't' : v->kind), "%c", v->kind);
+    if (v->kind == '"')
+        check_string(v, value);
+    if (v->kind != '{' && v->kind != '[')
+        return;
+    json_walk(&w, value);
+    for (; json_next(&w, &name, &member); n++) {
+        FUZZ_CHECK(n < v->n, "more than %zu members", v->n);
+        FUZZ_CHECK((v->kind == '[') == !name.p, "a name");
+        if (name.p)
+            check_value(v->names[n], name);
+        check_value(v->values[n], member);
+    }
+    FUZZ_CHECK(n == v->n, "%zu members, not %zu", n, v->n);
+}
 
 static struct json_object *
 parse(struct text s)
 {
     struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
-    struct json_object *tree;
+    struct json_object *tree = json_tokener_parse_ex(tokener, s.p, (int)s.n);
 
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-    tree = json_tokener_parse_ex(tokener, s.p, (int)s.n);
     json_tokener_free(tokener);
     return tree;
 }
 
-/* What is passed on as compact text is JSON again, and means the same. */
 static void
-check_tree(struct json_object *tree)
+check_compact(const struct plain *v, struct text value)
 {
-    struct text data = event_json_data(tree);
-    struct json_facts facts;
-    struct json_object *again;
-    struct errbuf eb;
+    struct text room = fuzz_copy(value), compact;
+    char *at = (char *)room.p;
+    struct json_object *before, *after;
 
-    FUZZ_CHECK(data.p, "no text");
-    if (json_object_is_type(tree, json_type_string))
-        return;
-    FUZZ_CHECK(json_check(data, &facts, &eb) == ERR_OK, "\"%.*s\": %s", (int)data.n, data.p,
-               eb.text);
-    FUZZ_CHECK(text_is_utf8(data), "not UTF-8");
-    FUZZ_CHECK(!memchr(data.p, '\n', data.n), "more than one line");
-    again = parse(data);
-    FUZZ_CHECK(json_object_equal(tree, again), "\"%.*s\" means something else", (int)data.n,
-               data.p);
-    json_object_put(again);
+    compact = json_compact(value, &at);
+    FUZZ_CHECK(v->kind == '"' ? text_equal(compact, v->text) : plain_is_data(v, compact),
+               "\"%.*s\"", (int)compact.n, compact.p);
+    FUZZ_CHECK(json_check(compact, NULL, NULL) == ERR_OK, "no JSON any more");
+    before = parse(value);
+    after = parse(compact);
+    FUZZ_CHECK(json_object_equal(before, after), "\"%.*s\" means something else", (int)compact.n,
+               compact.p);
+    json_object_put(before);
+    json_object_put(after);
+    fuzz_free(room);
+}
+
+static struct plain *
+check_json(struct text s)
+{
+    struct plain *plain = plain_read(s);
+    struct errbuf eb = {""};
+    struct text value = TEXT_NONE;
+    enum err err = json_check(s, &value, &eb);
+
+    FUZZ_CHECK((err == ERR_OK) == (plain != NULL), "%s",
+               plain ? eb.text : "taken, and is not JSON");
+    if (plain) {
+        check_value(plain, value);
+        check_compact(plain, value);
+    }
+    return plain;
 }
 
 /* ---- events ---- */
 
 static struct text
-member(struct json_object *tree, const char *name)
+member_bytes(const struct plain *v, const char *name)
 {
-    struct json_object *value = json_object_object_get(tree, name);
+    const struct plain *member = plain_member(v, name);
 
-    if (!json_object_is_type(value, json_type_string))
-        return TEXT_NONE;
-    return (struct text){json_object_get_string(value), (size_t)json_object_get_string_len(value)};
+    return member && member->kind == '"' ? member->bytes : TEXT_NONE;
 }
 
 /* What is written for a browser is JSON, and gives back what was put in; bytes that are no UTF-8
@@ -246,8 +154,7 @@ static void
 check_written(struct text topic, struct text type, struct text data)
 {
     struct event e = {.id = (int64_t)data.n + 1, .created_ms = -5, .topic = topic, .data = data};
-    struct json_facts facts;
-    struct json_object *tree;
+    struct plain *plain;
     struct errbuf eb = {""};
     struct buf b;
 
@@ -256,53 +163,64 @@ check_written(struct text topic, struct text type, struct text data)
     event_json_write(&b, &e, "k3f9");
     FUZZ_CHECK(!buf_failed(&b), "too long");
     FUZZ_CHECK(text_is_utf8(buf_view(&b)), "not UTF-8");
-    FUZZ_CHECK(json_check(buf_view(&b), &facts, &eb) == ERR_OK, "%s", eb.text);
+    FUZZ_CHECK(json_check(buf_view(&b), NULL, &eb) == ERR_OK, "%s", eb.text);
     FUZZ_CHECK(!memchr(b.data, '\n', b.length), "more than one line");
-    tree = parse(buf_view(&b));
-    FUZZ_CHECK(tree, "not read again");
+    plain = plain_read(buf_view(&b));
+    FUZZ_CHECK(plain, "not read again");
     if (text_is_utf8(data))
-        FUZZ_CHECK(text_equal(member(tree, "data"), data), "data changed");
+        FUZZ_CHECK(text_equal(member_bytes(plain, "data"), data), "data changed");
     if (text_is_utf8(topic))
-        FUZZ_CHECK(text_equal(member(tree, "topic"), topic), "the topic changed");
+        FUZZ_CHECK(text_equal(member_bytes(plain, "topic"), topic), "the topic changed");
     if (text_is_utf8(type))
-        FUZZ_CHECK(text_equal(member(tree, "type"), e.type), "the type changed");
-    json_object_put(tree);
+        FUZZ_CHECK(text_equal(member_bytes(plain, "type"), e.type), "the type changed");
+    plain_free(plain);
     buf_finish(&b);
 }
 
-/* An event that is good survives being written down as JSON. */
-static void
-check_event(struct json_object *tree)
+static const struct plain *
+given(const struct plain *v, const char *name)
 {
-    struct event e, again;
-    struct json_object *second;
-    size_t room = SIZE_MAX;
-    struct buf b;
+    const struct plain *member = plain_member(v, name);
 
-    if (event_json_read(tree, &e, NULL) != ERR_OK || event_check(&e, OUT_MAX, NULL) != ERR_OK)
+    return member && member->kind == 'n' ? NULL : member;
+}
+
+static bool
+is_name(const struct plain *v)
+{
+    return !v || (v->kind == '"' && !v->lone) || strchr("0tf", v->kind);
+}
+
+/* An event has what its members say, or is refused because one of them cannot be had. */
+static void
+check_event(const struct plain *v, struct text s)
+{
+    const struct plain *topic = given(v, "topic"), *type = given(v, "type"), *key = given(v, "key");
+    const struct plain *data = plain_member(v, "data");
+    bool good =
+        v->kind == '{' && is_name(topic) && is_name(type) && is_name(key) && !(data && data->lone);
+    struct event_json m;
+    struct event e;
+    struct errbuf eb = {""};
+    struct text value, room;
+    char *at;
+    enum err err = event_json_check(s, &value, &eb);
+
+    FUZZ_CHECK(err == ERR_OK, "%s", eb.text);
+    err = event_json_members(value, &m, &eb);
+    FUZZ_CHECK((err == ERR_OK) == (v->kind == '{'), "%s", eb.text);
+    if (err != ERR_OK)
         return;
-    buf_init(&b, OUT_MAX);
-    buf_string(&b, "{\"topic\":");
-    buf_json(&b, e.topic);
-    if (e.type.p) {
-        buf_string(&b, ",\"type\":");
-        buf_json(&b, e.type);
-    }
-    if (e.key.p) {
-        buf_string(&b, ",\"key\":");
-        buf_json(&b, e.key);
-    }
-    buf_string(&b, ",\"data\":");
-    buf_json(&b, e.data);
-    buf_byte(&b, '}');
-    FUZZ_CHECK(event_json_parse(buf_view(&b), &room, &second, NULL) == ERR_OK, "%.*s",
-               (int)b.length, b.data);
-    FUZZ_CHECK(event_json_read(second, &again, NULL) == ERR_OK, "%.*s", (int)b.length, b.data);
-    FUZZ_CHECK(text_equal(e.topic, again.topic) && text_equal(e.type, again.type) &&
-                   text_equal(e.key, again.key) && text_equal(e.data, again.data),
-               "%.*s is another event", (int)b.length, b.data);
-    json_object_put(second);
-    buf_finish(&b);
+    FUZZ_CHECK(event_json_room(&m) <= value.n, "%zu bytes of room", event_json_room(&m));
+    room = fuzz_copy((struct text){value.p, event_json_room(&m)});
+    at = (char *)room.p;
+    err = event_json_read(&m, &at, &e, &eb);
+    FUZZ_CHECK((err == ERR_OK) == good, "%d: %s", (int)err, eb.text);
+    if (good)
+        FUZZ_CHECK(plain_is_name(topic, e.topic) && plain_is_name(type, e.type) &&
+                       plain_is_name(key, e.key) && plain_is_data(data, e.data),
+                   "another event");
+    fuzz_free(room);
 }
 
 int
@@ -310,24 +228,12 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
     struct fuzz f = fuzz_begin(bytes, n);
     struct text s = fuzz_copy(fuzz_rest(&f)), topic, type;
-    struct json_object *tree;
-    struct json_facts facts;
-    bool good = check_json(s, &facts);
-    size_t room = good ? facts.tree_bytes : SIZE_MAX;
-    enum err err = event_json_parse(s, &room, &tree, NULL);
+    struct plain *plain = check_json(s);
 
     FUZZ_CHECK(text_is_utf8(s) == is_utf8(s), "UTF-8: %d", is_utf8(s));
-    good = good && is_utf8(s) && !facts.wide && (facts.first == '{' || facts.first == '[');
-    FUZZ_CHECK(err == (good ? ERR_OK : ERR_INVALID), "event_json_parse() said %d", (int)err);
-    if (err == ERR_OK) {
-        check_tree(tree);
-        check_event(tree);
-        json_object_put(tree);
-        FUZZ_CHECK(room == 0, "%zu bytes of room are left", room);
-        room = facts.tree_bytes - 1;
-        err = event_json_parse(s, &room, &tree, NULL);
-        FUZZ_CHECK(err == ERR_FULL && !tree && room == facts.tree_bytes - 1, "%d", (int)err);
-    }
+    if (plain && is_utf8(s))
+        check_event(plain, s);
+    plain_free(plain);
     f = (struct fuzz){s.p, s.n};
     topic = fuzz_field(&f, '\n');
     type = fuzz_field(&f, '\n');

@@ -4,6 +4,7 @@
  * token that is good; claims, a header and a payload that are signed here with HS256. */
 #include <stdlib.h>
 
+#include "base/json.h"
 #include "base/mem.h"
 #include "http/token.h"
 #include "stream/topic.h"
@@ -124,10 +125,12 @@ sign(struct buf *token, struct text header, struct text payload)
 static struct json_object *
 parse(struct text s)
 {
-    struct json_tokener *tokener = json_tokener_new();
+    struct json_tokener *tokener;
     struct json_object *tree;
 
-    json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
+    if (json_check(s, NULL, NULL) != ERR_OK)
+        return NULL;
+    tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
     tree = json_tokener_parse_ex(tokener, s.p, (int)s.n);
     json_tokener_free(tokener);
     return tree;

@@ -273,7 +273,7 @@ flush_record(struct client *c, struct hub *hub)
         return false;
     REQUIRE(gathered != GATHERED_PART || g.bytes > 0);
     if (gathered == GATHERED_BEHIND)
-        REQUIRE(hub_wait(hub, &c->sub) == ERR_OK && c->sub.waiting);
+        REQUIRE(hub_wait(hub, &c->sub, 0) == ERR_OK && c->sub.waiting);
     return gathered == GATHERED_PART;
 }
 

@@ -165,7 +165,7 @@ catch_up(struct client *c)
 
         if (gathered == GATHERED_ALL)
             return;
-        if (gathered == GATHERED_PART || hub_wait(&hub, &c->sub) != ERR_OK) {
+        if (gathered == GATHERED_PART || hub_wait(&hub, &c->sub, 0) != ERR_OK) {
             assert_false(c->sub.waiting);
             continue;
         }
@@ -182,13 +182,13 @@ catch_up(struct client *c)
 void
 publish_new(void)
 {
-    while (hub.window.head_id < newest) {
+    do { /* an empty page, too: its marks may be news */
         struct page *p = read_page(NULL, hub.window.head_id, 7, true);
 
         if (p)
             hub_publish(&hub, p);
         page_destroy(p);
-    }
+    } while (hub.window.head_id < newest);
 }
 
 void

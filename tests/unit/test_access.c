@@ -144,6 +144,7 @@ static const struct row table[] = {
     ROW(403, NULL, HS, "POST", BEARER, .publish = "off"),
     /* What a token grants, and what it does not. */
     ROW(0, "*", HS, "GET", BEARER, .claims = FRESHET("{\"read\":[\"*\"]}")),
+    ROW(0, "caf\xc3\xa9/*", HS, "GET", BEARER, .claims = FRESHET("{\"read\":[\"caf\xc3\xa9/*\"]}")),
     ROW(403, NULL, HS, "GET", BEARER, .claims = FRESHET("{\"write\":[\"*\"]}")),
     ROW(403, NULL, HS, "GET", BEARER, .claims = FRESHET("{\"read\":[]}")),
     ROW(403, NULL, HS, "GET", BEARER, .claims = "{\"sub\":\"42\"}"),

@@ -46,6 +46,13 @@ json_strings_escape_what_the_format_demands(void **state)
     buf_clear(&b);
     buf_json(&b, TEXT_LIT(""));
     assert_true(text_equal(buf_view(&b), TEXT_LIT("\"\"")));
+    /* A path may have any bytes, and still what is written is JSON. */
+    buf_clear(&b);
+    buf_json(&b, TEXT_LIT("\xff\"\xc3\xa9\xed\xa0\x80\n\xc3"));
+    assert_true(text_equal(
+        buf_view(&b),
+        TEXT_LIT(
+            "\"\xef\xbf\xbd\\\"\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\\n\xef\xbf\xbd\"")));
     buf_finish(&b);
 }
 

@@ -152,8 +152,9 @@ what_belongs_to_another_request_is_invalid(void **state)
     }
 }
 
+/* The body of a request is one transaction; an event in memory takes more than its text. */
 static void
-values_that_take_too_much_memory_are_too_many(void **state)
+more_events_than_a_transaction_should_have_are_too_many(void **state)
 {
     struct buf text;
     struct body b;
@@ -161,14 +162,19 @@ values_that_take_too_much_memory_are_too_many(void **state)
 
     (void)state;
     buf_init(&text, 8 << 20);
-    buf_string(&text, "[");
-    for (int i = 0; i < 200000; i++)
-        buf_string(&text, "{},");
-    buf_string(&text, "{}]");
+    for (int i = 0; i < BODY_EVENTS_MAX; i++)
+        buf_string(&text, i ? ",{}" : "[{}");
+    buf_string(&text, "]");
+    assert_int_equal(body_parse(&b, BODY_JSON, buf_view(&text), &eb), ERR_OK);
+    assert_int_equal(b.n, BODY_EVENTS_MAX);
+    body_finish(&b);
+    text.length--;
+    buf_string(&text, ",{}]");
     assert_int_equal(body_parse(&b, BODY_JSON, buf_view(&text), &eb), ERR_FULL);
+    assert_non_null(strstr(eb.text, "100000 events"));
     body_finish(&b);
     buf_clear(&text);
-    for (int i = 0; i < 200000; i++)
+    for (int i = 0; i <= BODY_EVENTS_MAX; i++)
         buf_string(&text, "{}\n");
     assert_int_equal(body_parse(&b, BODY_NDJSON, buf_view(&text), &eb), ERR_FULL);
     body_finish(&b);
@@ -247,6 +253,12 @@ what_is_posted_becomes_events(void **state)
          "7|-||8;"},
         {BODY_JSON, TEXT_LIT("{\"topic\":\"caf\\u00e9\",\"data\":\"a\\nb\\u20ac\"}"),
          "caf\xc3\xa9|-|a\nb\xe2\x82\xac|-;"},
+        {BODY_JSON,
+         TEXT_LIT("[{\"topic\":\"a\",\"data\":12345678901234567890},"
+                  "{\"topic\":1E5,\"key\":18446744073709551617,\"data\":{ \"a\":1e400, \"a\":2 }},"
+                  "{\"topic\":\"t\",\"topic\\u0000x\":\"u\",\"data\":[ \"\\ud800 \\u0000\" ]}]"),
+         "a|-|12345678901234567890|-;1E5|-|{\"a\":1e400,\"a\":2}|18446744073709551617;"
+         "t|-|[\"\\ud800 \\u0000\"]|-;"},
         {BODY_NDJSON, TEXT_LIT("{\"topic\":\"a\",\"data\":1}\n{\"topic\":\"b\",\"data\":2}"),
          "a|-|1|-;b|-|2|-;"},
         {BODY_NDJSON, TEXT_LIT("\r\n{\"topic\":\"a\",\"data\":1}\r\n \t\n\n"), "a|-|1|-;"},
@@ -297,7 +309,8 @@ what_is_no_event_is_the_requests_fault(void **state)
         {BODY_JSON, TEXT_LIT("{'topic':'a'}"), ""},
         {BODY_JSON, TEXT_LIT("{\"topic\":[\"a\"],\"data\":1}"), "topic"},
         {BODY_JSON, TEXT_LIT("{\"topic\":\"a\",\"data\":\"\xff\"}"), "UTF-8"},
-        {BODY_JSON, TEXT_LIT("{\"topic\":\"a\",\"data\":12345678901234567890}"), "string"},
+        {BODY_JSON, TEXT_LIT("{\"topic\":\"a\",\"key\":\"k\\ud83d\",\"data\":1}"), "key has half"},
+        {BODY_JSON, TEXT_LIT("[{\"data\":1},{\"data\":\"\\udc00\"}]"), "event 2: data has half"},
         {BODY_NDJSON, TEXT_LIT(""), "no event"},
         {BODY_NDJSON, TEXT_LIT("\n\n"), "no event"},
         {BODY_NDJSON, TEXT_LIT("{\"topic\":\"a\",\"data\":1}\nnonsense"), "line 2"},
@@ -355,7 +368,7 @@ main(void)
         cmocka_unit_test(a_body_that_nobody_wants_is_passed_over),
         cmocka_unit_test(nothing_but_an_abort_follows_a_body),
         cmocka_unit_test(what_belongs_to_another_request_is_invalid),
-        cmocka_unit_test(values_that_take_too_much_memory_are_too_many),
+        cmocka_unit_test(more_events_than_a_transaction_should_have_are_too_many),
         cmocka_unit_test(a_body_that_is_too_long_is_read_to_its_end),
         cmocka_unit_test(pairs_are_split_and_decoded),
         cmocka_unit_test(what_is_posted_becomes_events),

@@ -82,7 +82,7 @@ begin(struct world *w, const char *query, enum history_what what, struct history
     history_read_init(h, &q);
     h->what = what;
     h->limit = h->query.limit ? h->query.limit : 100;
-    h->scan_max = SCAN;
+    h->step = (struct store_step){SCAN, SIZE_MAX, 0};
     h->bytes_max = 4096;
     return ERR_OK;
 }
@@ -90,7 +90,7 @@ begin(struct world *w, const char *query, enum history_what what, struct history
 static void
 finish(struct world *w, struct history_read *h)
 {
-    for (int steps = 0; !history_run(&h->job, w->store, &w->eb); steps++)
+    for (int steps = 0; !h->job.run(&h->job, w->store, &h->job.err, &w->eb); steps++)
         assert_true(steps < 200);
 }
 

@@ -178,21 +178,17 @@ who_waits_at_one_position_shares_one_request(void **state)
     assert_true(join(&a, wish("a", NULL, NULL), 2));
     assert_true(join(&b, wish("a", NULL, NULL), 2));
     assert_true(join(&other, wish("a", NULL, NULL), 5));
-    assert_int_equal(hub_wait(&hub, &a.sub), ERR_OK);
-    assert_int_equal(hub_wait(&hub, &a.sub), ERR_OK); /* once more changes nothing */
-    assert_int_equal(hub_wait(&hub, &b.sub), ERR_OK);
-    assert_int_equal(hub_wait(&hub, &other.sub), ERR_OK);
+    assert_int_equal(hub_wait(&hub, &a.sub, 0), ERR_OK);
+    assert_int_equal(hub_wait(&hub, &a.sub, 0), ERR_OK); /* once more changes nothing */
+    assert_int_equal(hub_wait(&hub, &b.sub, 0), ERR_OK);
+    assert_int_equal(hub_wait(&hub, &other.sub, 0), ERR_OK);
     r = hub_next_request(&hub);
     assert_int_equal(r->after, 2);
     /* The page from 3 to 12 is what the one at 5 needs too. */
     hub_deliver(&hub, r, read_page(&r->feed->what, r->after, 10, false), ignore, &woken);
     assert_int_equal(woken, 3);
     assert_false(a.sub.waiting || b.sub.waiting || other.sub.waiting);
-    r = hub_next_request(&hub);
-    assert_int_equal(r->after, 5);
-    assert_null(hub_next_request(&hub));
-    hub_deliver(&hub, r, read_page(&r->feed->what, r->after, 10, false), ignore, &woken);
-    assert_int_equal(woken, 3);
+    assert_null(hub_next_request(&hub)); /* the other one needs no page of its own any more */
     leave(&a);
     leave(&b);
     leave(&other);
@@ -200,10 +196,9 @@ who_waits_at_one_position_shares_one_request(void **state)
 }
 
 static void
-a_page_for_nobody_is_thrown_away(void **state)
+a_page_that_nobody_waits_for_is_not_read(void **state)
 {
     struct client c;
-    struct page_request *r;
 
     (void)state;
     open_hub(64 * 1024, 4, 1 << 20);
@@ -211,10 +206,39 @@ a_page_for_nobody_is_thrown_away(void **state)
         insert("a", NULL);
     publish_new();
     assert_true(join(&c, wish("a", NULL, NULL), 2));
-    assert_int_equal(hub_wait(&hub, &c.sub), ERR_OK);
+    assert_int_equal(hub_wait(&hub, &c.sub, 0), ERR_OK);
     leave(&c);
-    assert_int_equal(hub.n_feeds, 1); /* the request still names it */
+    assert_null(hub_next_request(&hub));
+    assert_int_equal(hub.n_feeds, 0);
+    close_hub();
+}
+
+static void
+a_page_that_is_being_read_is_given_up_and_wanted_again(void **state)
+{
+    struct client a, b;
+    struct page_request *r;
+    atomic_bool cancelled = false;
+
+    (void)state;
+    open_hub(64 * 1024, 4, 1 << 20);
+    for (int i = 0; i < 20; i++)
+        insert("a", NULL);
+    publish_new();
+    assert_true(join(&a, wish("a", NULL, NULL), 2));
+    assert_true(join(&b, wish("a", NULL, NULL), 2));
+    assert_int_equal(hub_wait(&hub, &a.sub, 7), ERR_OK);
     r = hub_next_request(&hub);
+    r->cancelled = &cancelled;
+    assert_int_equal(r->lane, 7);
+    leave(&a);
+    assert_true(cancelled);
+    assert_int_equal(hub_wait(&hub, &b.sub, 8), ERR_OK);
+    assert_false(cancelled);
+    assert_null(hub_next_request(&hub));
+    leave(&b);
+    assert_true(cancelled);
+    assert_int_equal(hub.n_feeds, 1); /* the request still names it */
     hub_deliver(&hub, r, read_page(&r->feed->what, r->after, 5, false), ignore, NULL);
     assert_int_equal(hub.n_feeds, 0);
     close_hub();
@@ -240,9 +264,9 @@ a_page_that_cannot_be_read_drops_who_waits_for_it(void **state)
     assert_true(join(&a, wish("a", NULL, NULL), 2));
     assert_true(join(&b, wish("a", NULL, NULL), 2));
     assert_true(join(&other, wish("a", NULL, NULL), 5));
-    hub_wait(&hub, &a.sub);
-    hub_wait(&hub, &b.sub);
-    hub_wait(&hub, &other.sub);
+    hub_wait(&hub, &a.sub, 0);
+    hub_wait(&hub, &b.sub, 0);
+    hub_wait(&hub, &other.sub, 0);
     hub_fail(&hub, hub_next_request(&hub), drop, NULL);
     assert_null(a.sub.feed);
     assert_null(b.sub.feed);
@@ -299,6 +323,96 @@ deletions_are_told_once_and_to_those_concerned(void **state)
     leave(&before);
     leave(&after);
     leave(&now);
+    close_hub();
+}
+
+/* What was published by mistake can be taken back: nobody is given it from memory. */
+static void
+what_was_deleted_is_not_sent_any_more(void **state)
+{
+    struct client behind, ahead, later;
+
+    (void)state;
+    open_hub(64 * 1024, 16, 1 << 20);
+    for (int i = 0; i < 6; i++)
+        insert("a", NULL);
+    publish_new();
+    assert_true(join(&behind, wish(NULL, NULL, NULL), 1));
+    assert_true(join(&ahead, wish("a", NULL, NULL), 4));
+    pruned_through = 3; /* the rows up to it are gone */
+    publish_new();
+    assert_int_equal(hub.window.floor_id, 3);
+    assert_int_equal(gather(&behind, 1 << 16), GATHERED_BEHIND);
+    assert_string_equal(behind.ids, "");
+    catch_up(&behind);
+    assert_string_equal(behind.ids, "reset 4 5 6 live ");
+    assert_int_equal(gather(&ahead, 1 << 16), GATHERED_ALL); /* it does not concern this one */
+    assert_string_equal(ahead.ids, "5 6 live ");
+    pruned_through = 6; /* and all the others, which are in a page by now */
+    publish_new();
+    assert_int_equal(hub.cache_bytes, 0);
+    assert_true(join(&later, wish(NULL, NULL, NULL), 3));
+    catch_up(&later);
+    assert_string_equal(later.ids, "reset live ");
+    leave(&behind);
+    leave(&ahead);
+    leave(&later);
+    close_hub();
+}
+
+/* The table was read, and only then was something deleted: the page comes too late. */
+static void
+a_page_from_before_the_deletion_is_read_again(void **state)
+{
+    struct client c;
+    struct page_request *r;
+    struct page *old;
+
+    (void)state;
+    open_hub(64 * 1024, 4, 1 << 20);
+    for (int i = 0; i < 20; i++)
+        insert("a", NULL);
+    publish_new();
+    assert_true(join(&c, wish("a", NULL, NULL), 2));
+    assert_int_equal(hub_wait(&hub, &c.sub, 0), ERR_OK);
+    r = hub_next_request(&hub);
+    old = read_page(&r->feed->what, r->after, 5, false);
+    pruned_through = 4;
+    publish_new();
+    hub_deliver(&hub, r, old, ignore, NULL);
+    assert_false(c.sub.waiting);
+    catch_up(&c);
+    assert_true(text_starts(text_of(c.ids), TEXT_LIT("reset 5 6 ")));
+    leave(&c);
+    close_hub();
+}
+
+/* Rows that are left below a deleted one may go too, and nothing says so. */
+static void
+a_page_of_rows_below_a_deleted_one_is_good_for_a_moment(void **state)
+{
+    struct client c;
+    struct page_request *r;
+    struct page *page;
+
+    (void)state;
+    open_hub(64 * 1024, 4, 1 << 20);
+    for (int i = 0; i < 20; i++)
+        insert("a", NULL);
+    publish_new();
+    assert_true(join(&c, wish("a", NULL, NULL), 2));
+    assert_int_equal(hub_wait(&hub, &c.sub, 0), ERR_OK);
+    r = hub_next_request(&hub);
+    page = read_page(&r->feed->what, r->after, 5, false);
+    page->marks.pruned_through = 9; /* deleted by hand from the middle */
+    hub.pruned_through = 9;
+    hub_deliver(&hub, r, page, ignore, NULL);
+    hub_expire(&hub, 1000);
+    hub_expire(&hub, 1000 + HUB_MIXED_MS - 1);
+    assert_true(hub.cache_bytes > 0);
+    hub_expire(&hub, 1000 + HUB_MIXED_MS);
+    assert_int_equal(hub.cache_bytes, 0);
+    leave(&c);
     close_hub();
 }
 
@@ -475,10 +589,14 @@ main(void)
         cmocka_unit_test(neighbours_in_the_window_are_one_piece),
         cmocka_unit_test(who_is_behind_goes_on_from_pages_without_gap_or_double),
         cmocka_unit_test(who_waits_at_one_position_shares_one_request),
-        cmocka_unit_test(a_page_for_nobody_is_thrown_away),
+        cmocka_unit_test(a_page_that_nobody_waits_for_is_not_read),
+        cmocka_unit_test(a_page_that_is_being_read_is_given_up_and_wanted_again),
         cmocka_unit_test(a_page_that_cannot_be_read_drops_who_waits_for_it),
         cmocka_unit_test(pages_above_the_bound_are_forgotten),
         cmocka_unit_test(deletions_are_told_once_and_to_those_concerned),
+        cmocka_unit_test(what_was_deleted_is_not_sent_any_more),
+        cmocka_unit_test(a_page_from_before_the_deletion_is_read_again),
+        cmocka_unit_test(a_page_of_rows_below_a_deleted_one_is_good_for_a_moment),
         cmocka_unit_test(what_was_deleted_before_anybody_saw_it_is_told),
         cmocka_unit_test(a_large_event_comes_alone),
         cmocka_unit_test(an_event_larger_than_the_window_is_not_lost),

@@ -124,11 +124,11 @@ what_can_change_while_running_does(void **state)
         {"--window-events=5", "window-events"},
         {"--page-cache=1M", "page-cache"},
         {"--feed-bytes=1M", "feed-bytes"},
-        /* the reader thread has these, and the pipe to libfcgi its size, from the start */
+        /* the tail has these, and the pipe to libfcgi its size, from the start */
         {"--poll=1s", "poll"},
         {"--page-bytes=1M", "page-bytes"},
         {"--page-rows=5", "page-rows"},
-        {"--scan-rows=5", "scan-rows"},
+        {"--scan-rows=5", NULL},
         {"--request-bytes=128K", "request-bytes"},
     };
 

@@ -269,7 +269,7 @@ static void
 a_writer_that_holds_on_makes_others_busy(void **state)
 {
     struct world *w = *state;
-    struct store_query q = {.rows_max = 10, .scan_max = 10};
+    struct store_query q = {.rows_max = 10, .step = {10, SIZE_MAX, 0}};
     struct store_page page;
     uint32_t deleted;
     int rows = 0;
@@ -363,7 +363,7 @@ static bool
 live_once(struct world *w, const struct subscription *f)
 {
     struct event e = {.topic = TEXT_LIT("a"), .data = TEXT_LIT("x"), .key = TEXT_LIT("k")};
-    struct store_query q = {f, 0, 10, 10};
+    struct store_query q = {f, 0, 10, {10, SIZE_MAX, 0}};
     struct store_page page;
     struct store_status status;
     struct store *s = NULL;
@@ -389,7 +389,7 @@ live_once(struct world *w, const struct subscription *f)
     if (err == ERR_OK)
         err = store_read(s, &q, count_rows, &rows, &page, &w->eb);
     if (err == ERR_OK)
-        err = store_last(s, f, 0, 5, 100, &id, &n, &flag, &w->eb);
+        err = store_last(s, f, 0, 5, &store_step_all, &id, &n, &flag, &w->eb);
     if (err == ERR_OK)
         err = store_since(s, 1, &id, &w->eb);
     if (err == ERR_OK)

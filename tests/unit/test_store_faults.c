@@ -125,7 +125,7 @@ count_event(void *context, const struct event *e)
 static enum err
 do_read(struct world *w)
 {
-    struct store_query q = {NULL, 0, 1000, 1000};
+    struct store_query q = {NULL, 0, 1000, {1000, SIZE_MAX, 0}};
     struct store_page page;
     enum err err;
 
@@ -148,7 +148,7 @@ do_look_up(struct world *w)
     subscription_init(&odd);
     subscription_add_topic(&odd, TEXT_LIT("odd"), NULL);
     assert_int_equal(subscription_seal(&odd), ERR_OK);
-    err = store_last(w->store, &odd, 0, 5, 1000, &position, &found, &done, &w->eb);
+    err = store_last(w->store, &odd, 0, 5, &store_step_all, &position, &found, &done, &w->eb);
     if (err == ERR_OK)
         assert_int_equal(found, 5);
     subscription_finish(&odd);

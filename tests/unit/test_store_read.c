@@ -169,11 +169,11 @@ check_pages(struct world *w, const struct reference *r, const struct subscriptio
         c.next++;
     for (int turns = 0; !page.end; turns++) {
         q.rows_max = 1 + dice(9);
-        q.scan_max = 1 + dice(30);
+        q.step = (struct store_step){1 + dice(30), SIZE_MAX, 0};
         c.n = 0;
         c.refused = 0;
         assert_int_equal(store_read(w->store, &q, receive, &c, &page, &w->eb), ERR_OK);
-        assert_true(c.n <= q.rows_max && c.n <= q.scan_max);
+        assert_true(c.n <= q.rows_max && c.n <= q.step.rows);
         assert_true(page.through >= q.after);
         assert_true(page.end == (page.through >= m.newest));
         assert_true(c.refused || page.through > q.after || page.end);
@@ -224,11 +224,11 @@ check_pages_back(struct world *w, const struct reference *r, const struct subscr
         c.next--;
     for (int turns = 0; !page.end; turns++) {
         q.rows_max = 1 + dice(9);
-        q.scan_max = 1 + dice(30);
+        q.step = (struct store_step){1 + dice(30), SIZE_MAX, 0};
         c.n = 0;
         c.refused = 0;
         assert_int_equal(store_read_back(w->store, &q, receive_back, &c, &page, &w->eb), ERR_OK);
-        assert_true(c.n <= q.rows_max && c.n <= q.scan_max);
+        assert_true(c.n <= q.rows_max && c.n <= q.step.rows);
         assert_true(page.through <= q.after);
         assert_true(page.end == (page.through <= m.oldest));
         assert_true(c.refused || page.through < q.after || page.end);
@@ -293,13 +293,12 @@ check_last(struct world *w, const struct reference *r, const struct subscription
     bool done = false;
 
     for (int turns = 0; !done; turns++) {
-        uint32_t scan_max = 1 + dice(40);
+        struct store_step step = {1 + dice(40), SIZE_MAX, 0};
         int64_t before = position;
 
         assert_int_equal(
-            store_last(w->store, f, before, left, scan_max, &position, &found, &done, &w->eb),
-            ERR_OK);
-        assert_true(found <= left && found <= scan_max);
+            store_last(w->store, f, before, left, &step, &position, &found, &done, &w->eb), ERR_OK);
+        assert_true(found <= left && found <= step.rows);
         assert_true(before == 0 || position < before);
         left -= found;
         assert_true(turns < 10000);
@@ -366,7 +365,7 @@ a_quiet_topics_cursor_moves_on(void **state)
     subscription_seal(&two);
     /* A scan of one row is allowed, and needs none: the index knows. */
     for (int i = 0; i < 2; i++) {
-        struct store_query q = {i ? &two : &one, 3, 10, 1};
+        struct store_query q = {i ? &two : &one, 3, 10, {1, SIZE_MAX, 0}};
 
         assert_int_equal(store_read(w->store, &q, count_rows, &rows, &page, &w->eb), ERR_OK);
         assert_true(page.end && page.through == 50 && rows == 0);
@@ -379,7 +378,7 @@ static void
 a_position_in_the_future_stays_where_it_is(void **state)
 {
     struct world *w = *state;
-    struct store_query q = {NULL, 1000, 10, 10};
+    struct store_query q = {NULL, 1000, 10, {10, SIZE_MAX, 0}};
     struct store_page page;
     int rows = 0;
 
@@ -394,7 +393,7 @@ many_topics_are_read_as_one(void **state)
 {
     struct world *w = *state;
     struct subscription f;
-    struct store_query q = {&f, 0, 5000, 5000};
+    struct store_query q = {&f, 0, 5000, {5000, SIZE_MAX, 0}};
     struct store_page page;
     int rows = 0;
 
@@ -420,7 +419,7 @@ data_that_does_not_match_is_not_read(void **state)
 {
     struct world *w = *state;
     struct subscription f;
-    struct store_query q = {&f, 0, 100, 100};
+    struct store_query q = {&f, 0, 100, {100, SIZE_MAX, 0}};
     struct store_page page;
     int rows = 0, misses = 0, most;
 

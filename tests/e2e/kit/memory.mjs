@@ -5,6 +5,11 @@ export function residentKB(pid) {
     return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
 }
 
+/** The most that it ever was. */
+export function peakKB(pid) {
+    return Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
+}
+
 export function descriptors(pid) {
     return readdirSync(`/proc/${pid}/fd`).length;
 }

@@ -1,0 +1,117 @@
+#include "fcgi/replay.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "fcgi/conn.h"
+#include "fcgi/seat.h"
+#include "fcgi/state.h"
+#include "sql/store_page.h"
+
+enum { FIRST_PAGE_ROWS = 64 }; /* a page of 2,048 takes a millisecond; a screen is filled by less */
+
+struct replay_job {
+    struct reader_job job; /* first: the reader gives it back */
+    struct page_request *request;
+    struct store_page_limits limits;
+    struct page *page; /* the result */
+};
+
+static void
+wake_subscriber(void *context, struct subscriber *sub)
+{
+    (void)context;
+    conn_make_ready(seat_conn(sub));
+}
+
+static void
+drop_subscriber(void *context, struct subscriber *sub)
+{
+    (void)context;
+    conn_end(seat_conn(sub), REASON_DATABASE);
+}
+
+static bool
+read_page(struct reader_job *job, struct store *store, enum err *err, struct errbuf *eb)
+{
+    struct replay_job *j = (struct replay_job *)job;
+    const struct page_request *r = j->request;
+
+    *err = store_page_read(store, &r->feed->what, r->after, &j->limits, false, &j->page, NULL, eb);
+    return true;
+}
+
+/* Below the window, yet nothing follows in the table: it is not the one that we know. */
+static bool
+is_of_another_table(const struct page *p)
+{
+    if (p->through > p->after)
+        return false;
+    log_line(LOG_ERROR,
+             "the table ends at %lld, which was passed before; has the database been "
+             "replaced? Restart to follow the new one",
+             (long long)p->marks.newest);
+    return true;
+}
+
+static void
+page_read(struct reader_job *job, void *context)
+{
+    struct replay_job *j = (struct replay_job *)job;
+    struct server *s = context;
+
+    if (!j->page && job->err == ERR_OK && j->request->waiting > 0) {
+        reader_submit(s->reader, job); /* given up, and then somebody came to the same place */
+        return;
+    }
+    if (j->page && is_of_another_table(j->page)) {
+        page_destroy(j->page);
+        j->page = NULL;
+    }
+    if (j->page) {
+        s->counters.pages++;
+        hub_deliver(&s->hub, j->request, j->page, wake_subscriber, NULL);
+    } else {
+        hub_fail(&s->hub, j->request, drop_subscriber, NULL);
+    }
+    mem_free(j);
+}
+
+static void
+fetch(struct server *s, struct page_request *request)
+{
+    const struct settings *set = s->settings;
+    struct replay_job *j = mem_zalloc(sizeof *j);
+
+    if (!j) {
+        hub_fail(&s->hub, request, drop_subscriber, NULL);
+        return;
+    }
+    j->job.run = read_page;
+    j->job.done = page_read;
+    j->job.lane = request->lane;
+    j->request = request;
+    j->limits = (struct store_page_limits){(size_t)set->page_bytes, (uint32_t)set->page_rows,
+                                           settings_step(set)};
+    if (request->first && j->limits.rows > FIRST_PAGE_ROWS)
+        j->limits.rows = FIRST_PAGE_ROWS;
+    request->cancelled = &j->job.cancelled;
+    reader_submit(s->reader, &j->job);
+}
+
+void
+replay_more(struct server *s)
+{
+    struct page_request *request;
+
+    while ((request = hub_next_request(&s->hub)))
+        fetch(s, request);
+}
+
+void
+replay_finish(struct server *s)
+{
+    struct page_request *request;
+
+    while ((request = hub_next_request(&s->hub)))
+        hub_fail(&s->hub, request, drop_subscriber, NULL);
+}
