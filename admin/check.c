@@ -7,7 +7,7 @@
 #include "admin/progress.h"
 #include "admin/findings.h"
 #include "admin/show.h"
-#include "ingest/position.h"
+#include "ingest/bookmark.h"
 #include "sql/check.h"
 
 struct settings {
@@ -35,21 +35,29 @@ static const struct option_set set = {
 
 /* ---- ingest positions ---- */
 
+static enum err
+judge_mark(const struct mark *m, struct errbuf *eb)
+{
+    if (m->line < 1 || m->line - 1 > m->offset)
+        return err_set(eb, ERR_CORRUPT, "line %" PRId64 " cannot begin at byte %" PRId64, m->line,
+                       m->offset);
+    return m->inode ? ERR_OK : err_set(eb, ERR_CORRUPT, "no file has inode 0");
+}
+
 /* What freshet-ingest would refuse, and what it cannot have written. */
 static enum err
 judge_position(const char *text, struct errbuf *eb)
 {
-    struct file_position p;
-    enum err err = position_read(&p, text, eb);
+    struct bookmark p;
+    enum err err = bookmark_read(&p, text, eb);
 
     if (err != ERR_OK)
         return err;
-    if (p.in_file && (p.line < 1 || p.line - 1 > p.offset))
-        err = err_set(eb, ERR_CORRUPT, "line %" PRId64 " cannot begin at byte %" PRId64, p.line,
-                      p.offset);
-    else if (p.in_file && p.inode == 0)
-        err = err_set(eb, ERR_CORRUPT, "no file has inode 0");
-    position_finish(&p);
+    if (p.in_file)
+        err = judge_mark(&p.at, eb);
+    for (size_t i = 0; err == ERR_OK && i < p.n_behind; i++)
+        err = judge_mark(&p.behind[i], eb);
+    bookmark_finish(&p);
     return err;
 }
 

@@ -3,7 +3,7 @@
 #include <assert.h>
 
 #include "base/mem.h"
-#include "ingest/position.h"
+#include "ingest/bookmark.h"
 
 /* The texts stand behind each other in `bytes` in this order; offsets, because growing moves it. */
 struct batch_event {
@@ -18,7 +18,7 @@ batch_init(struct batch *b, size_t events_max, size_t event_bytes_max)
     *b = (struct batch){.n_max = events_max};
     buf_init(&b->bytes,
              BATCH_BYTES + event_bytes_max + EVENT_TOPIC_MAX + EVENT_TYPE_MAX + EVENT_KEY_MAX);
-    buf_init(&b->position, POSITION_TEXT_MAX);
+    buf_init(&b->position, BOOKMARK_TEXT_MAX);
     b->events = mem_alloc(events_max * sizeof *b->events);
     return b->events ? ERR_OK : ERR_NOMEM;
 }

@@ -3,7 +3,6 @@
 #include <poll.h>
 
 #include "base/clock.h"
-#include "ingest/position.h"
 #include "base/stop.h"
 
 /* The committer has failed: intake_run() ends, and queue_failure() knows why. */
@@ -27,20 +26,20 @@ begin_batch(struct intake *in, struct errbuf *eb)
 static enum err
 write_position(struct intake *in, struct errbuf *eb)
 {
-    struct file_position p = {0};
+    struct bookmark b = {0};
     struct text id = TEXT_NONE;
     enum err err;
 
     if (in->settings->source && in->settings->sync == SYNC_FULL)
         source_sync(in->source);
-    err = source_take_position(in->source, in->offset, in->line, &p, eb);
+    err = source_take_bookmark(in->source, in->offset, in->line, &b, eb);
     if (err != ERR_OK)
         return in->settings->source ? err : ERR_OK;
     if (in->settings->format == FORMAT_SSE)
         id = sse_decode_last_id(&in->split.sse);
-    if (!p.in_file && !id.n)
+    if (!b.in_file && !id.n)
         return ERR_OK;
-    position_write(&in->batch->position, &p, id);
+    bookmark_write(&in->batch->position, &b, id);
     buf_byte(&in->batch->position, '\0');
     in->batch->has_position = !buf_failed(&in->batch->position);
     if (!in->batch->has_position && in->settings->source)
@@ -197,13 +196,49 @@ take_whole(struct intake *in, const struct split_item *item, bool last, struct e
     return ERR_OK;
 }
 
+/* Says what holes there were, once a second at most unless `now`. */
+static void
+report_hole(struct intake *in, int64_t line, bool now)
+{
+    int64_t now_ms = clock_mono_ms();
+
+    if (!in->hole || (!now && in->hole_ms && now_ms - in->hole_ms < 1000))
+        return;
+    console_line(in->console, LOG_WARN,
+                 "%s, line %lld: skipped %lld NUL bytes that nobody wrote; truncating a log leaves "
+                 "such a hole when its program does not append (O_APPEND)",
+                 source_name(in->source), (long long)line, (long long)in->hole);
+    in->hole = 0;
+    in->hole_ms = now_ms;
+}
+
+/* A hole may have gigabytes: the rest of it is not read. */
+static void
+take_hole(struct intake *in, const struct split_item *item)
+{
+    in->hole += (int64_t)item->data.n;
+    in->offset = split_offset(&in->split);
+    in->moved = true;
+    if (in->offset == source_offset(in->source)) {
+        in->hole += source_skip_hole(in->source);
+        in->offset = source_offset(in->source);
+        split_restart(&in->split, in->offset, in->line);
+    }
+}
+
 /* ERR_MISSING: the item was left where it is. last: nothing comes after it in this run. */
 static enum err
 take_item(struct intake *in, const struct split_item *item, bool last, struct errbuf *eb)
 {
-    enum err err = item->kind == SPLIT_WHOLE ? take_whole(in, item, last, eb)
-                                             : reject(in, item, "too long for --event-max", eb);
+    enum err err;
 
+    if (item->kind == SPLIT_HOLE) {
+        take_hole(in, item);
+        return ERR_OK;
+    }
+    report_hole(in, item->line, false);
+    err = item->kind == SPLIT_WHOLE ? take_whole(in, item, last, eb)
+                                    : reject(in, item, "too long for --event-max", eb);
     if (err != ERR_OK)
         return err;
     if (item->kind != SPLIT_PIECE) {
@@ -228,6 +263,15 @@ take_items(struct intake *in, struct errbuf *eb)
     return err;
 }
 
+/* Goes on in the file, and at the place in it, that the source is at. */
+static void
+go_on(struct intake *in)
+{
+    in->offset = source_offset(in->source);
+    in->line = source_line(in->source);
+    split_restart(&in->split, in->offset, in->line);
+}
+
 /* The present file has ended; `next` says that another one begins. */
 static enum err
 end_file(struct intake *in, bool next, struct errbuf *eb)
@@ -242,21 +286,29 @@ end_file(struct intake *in, bool next, struct errbuf *eb)
     if (err != ERR_OK || !next)
         return err;
     source_next(in->source);
-    in->offset = source_offset(in->source);
-    in->line = source_line(in->source);
     in->moved = true;
-    split_restart(&in->split, in->offset, in->line);
-    console_line(in->console, LOG_INFO, "%s: reading the next file", source_name(in->source));
+    go_on(in);
     return ERR_OK;
 }
 
+/* Another file's turn; to this one it goes back later, to the line that is not complete yet. */
+static enum err
+change_file(struct intake *in, struct errbuf *eb)
+{
+    enum err err = source_turn(in->source, in->offset, in->line, eb);
+
+    if (err == ERR_OK)
+        go_on(in);
+    return err;
+}
+
 static void
-show_notice(struct intake *in)
+show_notices(struct intake *in)
 {
     bool warning;
-    const char *notice = source_notice(in->source, &warning);
+    const char *notice;
 
-    if (notice)
+    while ((notice = source_notice(in->source, &warning)))
         console_line(in->console, warning ? LOG_WARN : LOG_INFO, "%s", notice);
 }
 
@@ -270,8 +322,8 @@ turn(struct intake *in, bool *end, struct errbuf *eb)
 
     if (!space)
         return err_set(eb, ERR_NOMEM, "out of memory");
-    err = source_read(in->source, space, room, &got, &state, eb);
-    show_notice(in);
+    err = source_read(in->source, space, room, !split_is_discarding(&in->split), &got, &state, eb);
+    show_notices(in);
     if (err != ERR_OK)
         return err;
     switch (state) {
@@ -284,6 +336,8 @@ turn(struct intake *in, bool *end, struct errbuf *eb)
         return wait_idle(in, source_fd(in->source), source_wait_ms(in->source), eb);
     case SOURCE_NEXT:
         return end_file(in, true, eb);
+    case SOURCE_TURN:
+        return change_file(in, eb);
     case SOURCE_END:
         *end = true;
         return end_file(in, false, eb);
@@ -299,17 +353,18 @@ intake_run(struct intake *in, struct errbuf *eb)
     bool end = false;
 
     split_init(&in->split, (enum format)in->settings->format, (size_t)in->settings->event_max);
-    in->offset = source_offset(in->source);
-    in->line = source_line(in->source);
-    split_restart(&in->split, in->offset, in->line);
+    if (source_has_positions(in->source))
+        split_skip_holes(&in->split);
+    go_on(in);
     if (in->last_id.p)
         sse_decode_set_last_id(&in->split.sse, in->last_id);
     in->decode = decode_create(in->settings);
     if (!in->decode)
         err = err_set(eb, ERR_NOMEM, "out of memory");
-    show_notice(in);
+    show_notices(in);
     while (err == ERR_OK && !end && !stop_asked())
         err = turn(in, &end, eb);
+    report_hole(in, in->line, true);
     if (in->decode && submit(in, &after) != ERR_OK && err == ERR_OK)
         err = err_set(eb, ERR_IO, "%s", after.text);
     queue_close(in->queue);

@@ -20,15 +20,15 @@ struct job {
     struct settings *settings;
     struct console *console;
     struct store *store;
-    struct file_position position;
-    bool has_position;
+    struct bookmark bookmark;
+    bool has_bookmark;
     struct source *source;
     struct rejects rejects;
     struct queue *queue;
 };
 
 static enum err
-load_position(struct job *job, struct errbuf *eb)
+load_bookmark(struct job *job, struct errbuf *eb)
 {
     char *text = NULL;
     struct errbuf why;
@@ -39,11 +39,11 @@ load_position(struct job *job, struct errbuf *eb)
     err = store_get_cursor(job->store, job->settings->source, &text, eb);
     if (err != ERR_OK || !text)
         return err;
-    err = position_read(&job->position, text, &why);
+    err = bookmark_read(&job->bookmark, text, &why);
     mem_free(text);
     if (err != ERR_OK)
         return err_set(eb, err, "--source %s: %s", job->settings->source, why.text);
-    job->has_position = true;
+    job->has_bookmark = true;
     return ERR_OK;
 }
 
@@ -75,11 +75,11 @@ job_open(struct job *job, struct errbuf *eb)
     err = store_open(&job->store, s->db, STORE_WRITE, sync, eb);
     if (err == ERR_OK) {
         store_set_busy_timeout(job->store, BUSY_TRY_MS);
-        err = load_position(job, eb);
+        err = load_bookmark(job, eb);
     }
     if (err == ERR_OK && !s->last_id)
-        err = source_open(&job->source, s->input, s->follow != NULL,
-                          job->has_position ? &job->position : NULL, eb);
+        err = source_open(&job->source, s->input, s->follow != NULL, s->rotate_wait_ms,
+                          job->has_bookmark ? &job->bookmark : NULL, eb);
     if (err == ERR_OK && !s->last_id)
         err = rejects_open(&job->rejects, s->rejects, eb);
     if (err == ERR_OK && !s->last_id)
@@ -93,7 +93,7 @@ job_close(struct job *job)
     queue_destroy(job->queue);
     rejects_close(&job->rejects);
     source_close(job->source);
-    position_finish(&job->position);
+    bookmark_finish(&job->bookmark);
     store_close(job->store);
     console_destroy(job->console);
 }
@@ -106,7 +106,7 @@ job_run(struct job *job, struct errbuf *eb)
                             .queue = job->queue,
                             .console = job->console,
                             .rejects = &job->rejects,
-                            .last_id = text_of(job->position.id)};
+                            .last_id = text_of(job->bookmark.id)};
     struct committer committer = {.store = job->store,
                                   .queue = job->queue,
                                   .console = job->console,
@@ -142,8 +142,8 @@ run(struct settings *settings)
     if (err == ERR_OK)
         err = job_open(&job, &eb);
     if (err == ERR_OK && settings->last_id) {
-        if (job.position.id)
-            puts(job.position.id);
+        if (job.bookmark.id)
+            puts(job.bookmark.id);
         status = EXIT_OK;
     } else if (err == ERR_OK && check_source(&job, &eb) != ERR_OK) {
         log_line(LOG_ERROR, "%s", eb.text);

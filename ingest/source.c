@@ -1,160 +1,119 @@
 #include "ingest/source.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
-#include "base/watch.h"
 #include "ingest/rotation.h"
+#include "ingest/source_internal.h"
+#include "ingest/trail.h"
 
-/* How often it looks without being woken. */
-enum { LOOK_MS = 250 };
-
-struct source {
-    const char *path; /* NULL = standard input */
-    bool follow;
-    bool in_file; /* a regular file, present or (when followed) to come */
-    bool named;   /* the present file was the one that path names when it was opened */
-    bool waited;  /* the last answer was to wait: the file may have been replaced since */
-    int fd;       /* the present file; -1 = not there yet */
-    int next_fd;  /* the one after it, once known; -1 = not known */
-    int64_t offset, line;
-    int64_t synced;            /* so many bytes of the present file survive a power cut */
-    struct file_position mark; /* the last one taken in the present file, to see it replaced */
-    struct watch watch;
-    int watched; /* the present file's number there */
-    struct errbuf notice, shown;
-    bool warning;
-};
-
-static bool
-same_file(const struct stat *a, const struct stat *b)
+void
+source_tell(struct source *s, bool warning, const char *format, ...)
 {
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+    va_list args;
+
+    if (s->n_notices == NOTICES_MAX)
+        return;
+    va_start(args, format);
+    vsnprintf(s->notices[s->n_notices].text.text, sizeof s->notices[0].text.text, format, args);
+    va_end(args);
+    s->notices[s->n_notices++].warning = warning;
 }
 
-/* True when the present file has the name that is followed. */
-static bool
-has_the_name(const struct source *s)
-{
-    struct stat named, present;
+/* ---- the files ---- */
 
-    return s->path && stat(s->path, &named) == 0 && fstat(s->fd, &present) == 0 &&
-           same_file(&named, &present);
+bool
+source_has_the_name(const struct source *s, int fd)
+{
+    struct stat named, st;
+
+    return s->path && stat(s->path, &named) == 0 && fstat(fd, &st) == 0 &&
+           logfile_same(&named, &st);
 }
 
-/* Goes on in this open file, which s owns from now on. */
+/* The directory that a symbolic link leads to may be another one each time. */
 static void
-adopt(struct source *s, int fd, int64_t offset, int64_t line)
+watch_target(struct source *s)
 {
-    if (s->fd >= 0 && s->fd != fd && s->path)
-        close(s->fd);
-    s->fd = fd;
-    s->offset = offset;
-    s->line = line;
-    s->synced = 0;
-    s->mark.in_file = false;
-    s->named = has_the_name(s);
+    char real[PATH_MAX];
+    char *slash;
+    int before = s->watched_target;
+
+    s->watched_target = -1;
+    if (rotation_target(s->path, real) && (slash = strrchr(real, '/')) != NULL) {
+        slash[slash == real] = '\0';
+        s->watched_target = watch_directory(&s->watch, real, WATCH_NAMES);
+    }
+    if (before != s->watched_target && before != s->watched_link)
+        watch_drop(&s->watch, before);
+}
+
+static void
+watch_link(struct source *s)
+{
+    const char *slash = strrchr(s->path, '/');
+    char directory[PATH_MAX];
+
+    snprintf(directory, sizeof directory, "%.*s", slash ? (int)(slash - s->path) + 1 : 1,
+             slash ? s->path : ".");
+    watch_open(&s->watch);
+    s->watched_link = watch_directory(&s->watch, directory, WATCH_NAMES);
+}
+
+void
+source_set_file(struct source *s, size_t i, int fd, int64_t offset, int64_t line)
+{
+    s->files[i] = (struct logfile){.fd = fd,
+                                   .watched = -1,
+                                   .offset = offset,
+                                   .line = line,
+                                   .mark.line = line,
+                                   .named = source_has_the_name(s, fd),
+                                   .growth_ms = clock_mono_ms()};
+    mark_take(&s->files[i].mark, fd, offset); /* an error is met again by the first read */
     if (s->follow) {
-        watch_drop(&s->watch, s->watched);
-        s->watched = watch_file(&s->watch, fd);
+        s->files[i].watched = watch_file(&s->watch, fd);
+        watch_target(s);
     }
 }
 
-/* O_NONBLOCK so that a FIFO without a writer can be waited for like anything else. */
-static int
-open_file(const char *path)
+void
+source_drop_file(struct source *s, size_t i)
 {
-    return open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    watch_drop(&s->watch, s->files[i].watched);
+    if (s->path)
+        close(s->files[i].fd);
+    s->n--;
+    memmove(&s->files[i], &s->files[i + 1], (s->n - i) * sizeof s->files[0]);
 }
 
-static enum err
-cannot_read(const char *path, struct errbuf *eb)
+void
+source_replace_newest(struct source *s, int fd, int64_t offset, int64_t line)
 {
-    return err_set(eb, ERR_IO, "%s: %s", path, strerror(errno));
+    if (s->n && s->files[s->n - 1].fd != fd)
+        source_drop_file(s, s->n - 1);
+    else if (s->n)
+        s->n--;
+    source_set_file(s, s->n, fd, offset, line);
+    s->at = s->n++;
 }
 
-/* Whether this file of the rotation is the one that `p` is a position in; then *found is open. One
- * that is not there any more is not; one that is there and cannot be read is an error: taken for
- * another one, it would be read from its beginning a second time. */
-static enum err
-try_file(const char *path, const struct file_position *p, bool exact, int *found, struct errbuf *eb)
-{
-    int fd = open_file(path);
-    bool fits = false;
-    struct stat st;
-    enum err err = ERR_OK;
+/* ---- opening ---- */
 
-    if (fd < 0)
-        return errno == ENOENT ? ERR_OK : cannot_read(path, eb);
-    if (fstat(fd, &st) != 0)
-        err = cannot_read(path, eb);
-    else if (S_ISREG(st.st_mode) && (exact ? position_same_file(p, &st) : p->offset > 0) &&
-             position_fits(p, fd, &fits) != ERR_OK)
-        err = cannot_read(path, eb);
-    if (fits)
-        *found = fd;
-    else
-        close(fd);
-    return err;
-}
-
-/* The file of the rotation that `p` is a position in: by its identity first; else (a copy was made,
- * and the original truncated) by its content. -1 = none; *exact tells the two apart. */
-static enum err
-find_position(const char *path, const struct file_position *p, int *found, bool *exact,
-              struct errbuf *eb)
-{
-    struct rotation files;
-    enum err err = rotation_list(&files, path, eb);
-
-    *found = -1;
-    for (int pass = 0; err == ERR_OK && pass < 2 && *found < 0; pass++) {
-        *exact = pass == 0;
-        for (size_t i = files.n; err == ERR_OK && i-- > 0 && *found < 0;)
-            err = try_file(files.paths[i], p, *exact, found, eb);
-    }
-    rotation_finish(&files);
-    return err;
-}
-
-/* The file after the present one; *fd = -1: there is none (yet). */
-static enum err
-find_next(struct source *s, int *fd, struct errbuf *eb)
-{
-    struct stat present, st;
-    struct rotation files;
-    const char *next = s->path;
-    enum err err;
-
-    *fd = -1;
-    if (stat(s->path, &st) != 0 || fstat(s->fd, &present) != 0 || same_file(&st, &present))
-        return ERR_OK;
-    err = rotation_list(&files, s->path, eb);
-    if (err != ERR_OK)
-        return err;
-    for (size_t i = 0; i + 1 < files.n; i++)
-        if (stat(files.paths[i], &st) == 0 && same_file(&st, &present))
-            next = files.paths[i + 1];
-    /* While nobody has written to the new file, the old one may still grow. */
-    if (!s->follow || stat(next, &st) != 0 || st.st_size > 0 || strcmp(next, s->path) != 0)
-        *fd = open_file(next);
-    rotation_finish(&files);
-    return ERR_OK;
-}
-
+/* The file at path, when it is one; s->n stays 0 while a file that is followed is not there. */
 static enum err
 open_input(struct source *s, struct errbuf *eb)
 {
     struct stat st;
-    int fd = s->path ? open_file(s->path) : STDIN_FILENO;
+    int fd = s->path ? logfile_open(s->path) : STDIN_FILENO;
 
     if (fd < 0 && errno == ENOENT && s->follow) {
         s->waited = true;
@@ -163,9 +122,9 @@ open_input(struct source *s, struct errbuf *eb)
     if (fd < 0)
         return err_set(eb, errno == ENOENT ? ERR_MISSING : ERR_IO, "%s: %s", s->path,
                        strerror(errno));
-    adopt(s, fd, 0, 1);
+    source_replace_newest(s, fd, 0, 1);
     if (fstat(fd, &st) != 0)
-        return err_set(eb, ERR_IO, "%s: %s", source_name(s), strerror(errno));
+        return logfile_unreadable(source_name(s), eb);
     if (S_ISDIR(st.st_mode))
         return err_set(eb, ERR_IO, "%s is a directory", source_name(s));
     s->in_file = S_ISREG(st.st_mode);
@@ -173,59 +132,74 @@ open_input(struct source *s, struct errbuf *eb)
         return err_set(eb, ERR_INVALID, "--follow %s: only a regular file can be followed",
                        s->path);
     if (!s->path && s->in_file) /* `< FILE`: the shell may have read the beginning itself */
-        s->offset = lseek(fd, 0, SEEK_CUR);
+        source_present(s)->offset = lseek(fd, 0, SEEK_CUR);
     return ERR_OK;
 }
 
-/* Goes to the stored position, in whichever file it is. */
+/* Goes to the stored place in the newest file, wherever that is by now. */
 static enum err
-resume(struct source *s, const struct file_position *from, struct errbuf *eb)
+resume_newest(struct source *s, const struct mark *from, struct errbuf *eb)
 {
-    bool exact = true, fits;
+    enum trail_how how = TRAIL_NOWHERE;
+    bool fits;
     int fd = -1;
     enum err err = ERR_OK;
 
     if (s->path)
-        err = find_position(s->path, from, &fd, &exact, eb);
-    else if (position_fits(from, s->fd, &fits) != ERR_OK)
-        err = cannot_read(source_name(s), eb);
+        err = trail_find(s->path, from, false, &fd, &how, eb);
+    else if (mark_fits(from, source_present(s)->fd, &fits) != ERR_OK)
+        err = logfile_unreadable(source_name(s), eb);
     else if (fits)
-        fd = s->fd;
+        fd = source_present(s)->fd;
     if (err != ERR_OK)
         return err;
     if (fd >= 0)
-        adopt(s, fd, from->offset, from->line);
-    if (fd >= 0 && !exact)
-        err_set(&s->notice, ERR_OK,
-                "%s: what was read last time has another inode now; going on by its content, at "
-                "byte %" PRId64,
-                source_name(s), from->offset);
-    s->warning = fd < 0;
+        source_replace_newest(s, fd, from->offset, from->line);
+    if (how == TRAIL_COPY)
+        source_tell(
+            s, false,
+            "%s: what was read last time has another inode now; going on by its content, at "
+            "byte %" PRId64,
+            source_name(s), from->offset);
     if (fd < 0)
-        err_set(&s->notice, ERR_OK,
-                "%s: the file that was read last time (inode %" PRIu64 ", up to byte %" PRId64
-                ") is gone, and no file rotated from it is it. What came after that byte is "
-                "missing; starting at the beginning",
-                source_name(s), from->inode, from->offset);
+        source_tell(
+            s, true,
+            "%s: the file that was read last time (inode %" PRIu64 ", up to byte %" PRId64
+            ") is gone: neither it nor a copy is in the directory. What came after that byte is "
+            "missing; starting at the beginning",
+            source_name(s), from->inode, from->offset);
     return ERR_OK;
 }
 
-/* Watches the directory that the file is in. */
-static void
-watch_names(struct source *s)
+/* And in those before it. */
+static enum err
+resume_behind(struct source *s, const struct bookmark *from, struct errbuf *eb)
 {
-    const char *slash = strrchr(s->path, '/');
-    char directory[PATH_MAX];
+    for (size_t i = 0; i < from->n_behind; i++) {
+        const struct mark *m = &from->behind[i];
+        enum trail_how how;
+        int fd;
+        enum err err = trail_find(s->path, m, false, &fd, &how, eb);
 
-    snprintf(directory, sizeof directory, "%.*s", slash ? (int)(slash - s->path) + 1 : 1,
-             slash ? s->path : ".");
-    watch_open(&s->watch);
-    watch_directory(&s->watch, directory, WATCH_NAMES);
+        if (err != ERR_OK)
+            return err;
+        if (fd < 0) {
+            source_tell(s, true,
+                        "%s: an older file that was still being read last time (inode %" PRIu64
+                        ") is gone; if anything came after its byte %" PRId64 ", it is missing",
+                        source_name(s), m->inode, m->offset);
+            continue;
+        }
+        memmove(&s->files[s->at + 1], &s->files[s->at], (s->n - s->at) * sizeof s->files[0]);
+        source_set_file(s, s->at++, fd, m->offset, m->line);
+        s->n++;
+    }
+    return ERR_OK;
 }
 
 enum err
-source_open(struct source **source, const char *path, bool follow, const struct file_position *from,
-            struct errbuf *eb)
+source_open(struct source **source, const char *path, bool follow, int64_t rotate_wait_ms,
+            const struct bookmark *from, struct errbuf *eb)
 {
     struct source *s = mem_zalloc(sizeof *s);
     enum err err;
@@ -236,18 +210,22 @@ source_open(struct source **source, const char *path, bool follow, const struct 
     *s = (struct source){.path = path,
                          .follow = follow,
                          .in_file = follow,
-                         .fd = -1,
+                         .rotate_wait_ms = rotate_wait_ms,
                          .next_fd = -1,
-                         .line = 1,
-                         .watched = -1,
-                         .watch = {-1}};
+                         .watch = {-1},
+                         .watched_link = -1,
+                         .watched_target = -1};
+    signal(SIGIO, SIG_IGN); /* for logfile_writers() */
     if (follow)
-        watch_names(s);
+        watch_link(s);
     err = open_input(s, eb);
-    if (err == ERR_OK && from && from->in_file && s->in_file)
-        err = resume(s, from, eb);
-    if (err == ERR_OK && s->fd < 0 && !s->warning)
-        err_set(&s->notice, ERR_OK, "waiting for %s to appear", path);
+    if (err == ERR_OK && from && from->in_file && s->in_file) {
+        err = resume_newest(s, &from->at, eb);
+        if (err == ERR_OK && s->path && s->n)
+            err = resume_behind(s, from, eb);
+    }
+    if (err == ERR_OK && s->n == 0 && s->n_notices == 0)
+        source_tell(s, false, "waiting for %s to appear", path);
     if (err != ERR_OK) {
         source_close(s);
         *source = NULL;
@@ -260,146 +238,115 @@ source_close(struct source *s)
 {
     if (!s)
         return;
-    if (s->fd >= 0 && s->path)
-        close(s->fd);
+    while (s->n)
+        source_drop_file(s, s->n - 1);
     if (s->next_fd >= 0)
         close(s->next_fd);
     watch_close(&s->watch);
     mem_free(s);
 }
 
-/* The file is shorter than what was read of it, or has other content: it was truncated in place. A
- * copy made just before (logrotate's copytruncate) has what was not read yet. */
-static enum err
-replaced(struct source *s, enum source_state *state, struct errbuf *eb)
-{
-    struct file_position lost = s->mark;
-    bool exact;
-    int fd = -1;
-    enum err err = ERR_OK;
-
-    lost.inode = lost.device = 0; /* by content only */
-    if (lost.in_file)
-        err = find_position(s->path, &lost, &fd, &exact, eb);
-    if (err != ERR_OK)
-        return err;
-    s->warning = false;
-    err_set(&s->notice, ERR_OK, "%s was truncated; going on %s", s->path,
-            fd >= 0 ? "in the copy made of it" : "at its beginning");
-    if (fd >= 0) {
-        adopt(s, fd, s->offset, s->line); /* same bytes, same offset: intake notices nothing */
-        *state = SOURCE_IDLE;
-    } else {
-        *state = SOURCE_NEXT;
-    }
-    return ERR_OK;
-}
-
-/* Only the file that has the name: a copy may rightly be shorter than what was read before it was
- * made, and nobody truncates a file that was rotated away. */
-static bool
-was_truncated(const struct source *s)
-{
-    struct stat st;
-
-    return has_the_name(s) && fstat(s->fd, &st) == 0 && st.st_size < s->offset;
-}
-
-/* read(2) has just said that the present file has no more. */
-static enum err
-at_end(struct source *s, enum source_state *state, struct errbuf *eb)
-{
-    enum err err;
-
-    if (s->next_fd >= 0) { /* known before that read, so the old file has ended for good */
-        *state = SOURCE_NEXT;
-        return ERR_OK;
-    }
-    *state = SOURCE_END;
-    if (!s->in_file || !s->path || (s->named && !s->follow))
-        return ERR_OK;
-    if (s->follow && was_truncated(s))
-        return replaced(s, state, eb);
-    err = find_next(s, &s->next_fd, eb);
-    if (err == ERR_OK && (s->follow || s->next_fd >= 0)) {
-        s->waited = s->next_fd < 0;
-        *state = SOURCE_IDLE;
-    }
-    return err;
-}
+/* ---- reading ---- */
 
 static bool
-pipe_is_silent(const struct source *s)
+pipe_is_silent(struct source *s)
 {
-    struct pollfd p = {.fd = s->fd, .events = POLLIN};
+    struct pollfd p = {.fd = source_present(s)->fd, .events = POLLIN};
 
     return !s->in_file && poll(&p, 1, 0) == 0;
 }
 
+/* The file that was not there at the start. */
+static enum err
+open_late(struct source *s, struct errbuf *eb)
+{
+    struct errbuf why;
+    enum err err = open_input(s, &why);
+
+    if (err == ERR_OK || s->n > 0)
+        return err == ERR_OK ? ERR_OK : err_set(eb, err, "%s", why.text);
+    s->waited = true;
+    return source_refused(s, &why, eb);
+}
+
+/* Whether the file was truncated and filled again since it was read last. */
+static enum err
+look_for_replacement(struct source *s, bool *found, struct errbuf *eb)
+{
+    struct logfile *f = source_present(s);
+    bool fits;
+
+    *found = false;
+    if (mark_fits(&f->mark, f->fd, &fits) != ERR_OK)
+        return logfile_unreadable(source_name(s), eb);
+    *found = !fits && source_has_the_name(s, f->fd);
+    return ERR_OK;
+}
+
 /* SOURCE_IDLE with `waited` false means: look again at once. */
 static enum err
-read_once(struct source *s, char *to, size_t n, size_t *got, enum source_state *state,
-          struct errbuf *eb)
+read_once(struct source *s, char *to, size_t n, bool may_turn, size_t *got,
+          enum source_state *state, struct errbuf *eb)
 {
     bool waited = s->waited;
+    struct logfile *f;
     ssize_t count;
 
     *state = SOURCE_IDLE;
+    if (may_turn && source_look_behind(s, state))
+        return ERR_OK;
     s->waited = false;
-    if (s->fd < 0) {
-        enum err err = open_input(s, eb);
+    if (s->n == 0) {
+        enum err err = open_late(s, eb);
 
-        if (err != ERR_OK || s->fd < 0)
+        if (err != ERR_OK || s->n == 0)
             return err;
     }
+    f = source_present(s);
     if (pipe_is_silent(s))
         return ERR_OK;
-    if (waited && s->follow && s->mark.in_file) {
-        bool fits;
+    if (waited && s->follow && source_is_newest(s)) {
+        bool found;
+        enum err err = look_for_replacement(s, &found, eb);
 
-        if (position_fits(&s->mark, s->fd, &fits) != ERR_OK)
-            return cannot_read(source_name(s), eb);
-        if (!fits && has_the_name(s))
-            return replaced(s, state, eb);
+        if (err != ERR_OK)
+            return err;
+        if (found)
+            return source_replaced(s, state, eb);
     }
-    count = s->in_file ? pread(s->fd, to, n, (off_t)s->offset) : read(s->fd, to, n);
+    count = s->in_file ? pread(f->fd, to, n, (off_t)f->offset) : read(f->fd, to, n);
     if (count < 0 && (errno == EINTR || errno == EAGAIN))
         return ERR_OK;
     if (count < 0)
-        return err_set(eb, ERR_IO, "%s: %s", source_name(s), strerror(errno));
+        return logfile_unreadable(source_name(s), eb);
     if (count == 0)
-        return at_end(s, state, eb);
-    s->offset += count;
+        return source_at_end(s, state, eb);
+    f->offset += count;
     *got = (size_t)count;
     *state = SOURCE_BYTES;
     return ERR_OK;
 }
 
 enum err
-source_read(struct source *s, char *to, size_t n, size_t *got, enum source_state *state,
-            struct errbuf *eb)
+source_read(struct source *s, char *to, size_t n, bool may_turn, size_t *got,
+            enum source_state *state, struct errbuf *eb)
 {
     enum err err;
 
     *got = 0;
     watch_clear(&s->watch, NULL);
     do
-        err = read_once(s, to, n, got, state, eb);
+        err = read_once(s, to, n, may_turn, got, state, eb);
     while (err == ERR_OK && *state == SOURCE_IDLE && s->in_file && !s->waited);
     return err;
 }
 
-void
-source_next(struct source *s)
-{
-    adopt(s, s->next_fd >= 0 ? s->next_fd : s->fd, 0, 1);
-    s->next_fd = -1;
-}
+/* ---- answers ---- */
 
 int
 source_fd(const struct source *s)
 {
-    return s->in_file ? watch_fd(&s->watch) : s->fd;
+    return s->in_file ? watch_fd(&s->watch) : s->files[s->at].fd;
 }
 
 int
@@ -415,53 +362,74 @@ source_has_positions(const struct source *s)
 }
 
 enum err
-source_take_position(struct source *s, int64_t offset, int64_t line, struct file_position *p,
-                     struct errbuf *eb)
+source_take_mark(struct source *s, int64_t offset, int64_t line, struct mark *m, struct errbuf *eb)
 {
+    struct logfile *f = source_present(s);
     struct stat st;
-    enum err err;
+    enum err err = fstat(f->fd, &st) == 0 ? mark_take(&f->mark, f->fd, offset) : ERR_IO;
 
-    if (!s->in_file || s->fd < 0)
-        return ERR_OK;
-    err = fstat(s->fd, &st) == 0 ? position_take(&s->mark, s->fd, offset) : ERR_IO;
     if (err == ERR_IO)
-        return cannot_read(source_name(s), eb);
+        return logfile_unreadable(source_name(s), eb);
     if (err == ERR_OK) {
-        s->mark.line = line;
-        *p = s->mark;
-    } else { /* truncated just now: a position that fits nothing, so that nothing is read twice */
-        *p = (struct file_position){.in_file = true,
-                                    .offset = offset,
-                                    .line = line,
-                                    .device = (uint64_t)st.st_dev,
-                                    .inode = (uint64_t)st.st_ino};
+        f->mark.line = line;
+        *m = f->mark;
+    } else { /* truncated just now: a mark that fits nothing, so that nothing is read twice */
+        *m = (struct mark){.offset = offset,
+                           .line = line,
+                           .device = (uint64_t)st.st_dev,
+                           .inode = (uint64_t)st.st_ino};
     }
     return ERR_OK;
 }
 
-/* Whoever appends to a log seldom syncs it. A file system that cannot do it for a reader leaves
- * things as they are: its answer is not looked at. */
+enum err
+source_take_bookmark(struct source *s, int64_t offset, int64_t line, struct bookmark *b,
+                     struct errbuf *eb)
+{
+    struct mark here;
+    enum err err;
+
+    if (!s->in_file || s->n == 0)
+        return ERR_OK;
+    err = source_take_mark(s, offset, line, &here, eb);
+    if (err != ERR_OK)
+        return err;
+    b->in_file = true;
+    b->n_behind = s->n - 1;
+    for (size_t i = 0; i < s->n; i++)
+        *(i + 1 < s->n ? &b->behind[i] : &b->at) = i == s->at ? here : s->files[i].mark;
+    return ERR_OK;
+}
+
 void
 source_sync(struct source *s)
 {
-    struct stat st;
+    for (size_t i = 0; s->in_file && i < s->n; i++)
+        logfile_sync(&s->files[i]);
+}
 
-    if (!s->in_file || s->fd < 0 || s->offset <= s->synced || fstat(s->fd, &st) != 0)
-        return;
-    fdatasync(s->fd);
-    s->synced = (int64_t)st.st_size;
+int64_t
+source_skip_hole(struct source *s)
+{
+    struct logfile *f = source_present(s);
+    int64_t before = f->offset;
+    off_t data = s->in_file && s->path ? lseek(f->fd, (off_t)before, SEEK_DATA) : -1;
+
+    if (data > (off_t)before)
+        f->offset = (int64_t)data;
+    return f->offset - before;
 }
 
 int64_t
 source_offset(const struct source *s)
 {
-    return s->offset;
+    return s->n ? s->files[s->at].offset : 0;
 }
 
 int64_t
 source_line(const struct source *s)
 {
-    return s->line;
+    return s->n ? s->files[s->at].line : 1;
 }
 
 int64_t
@@ -469,7 +437,7 @@ source_size(const struct source *s)
 {
     struct stat st;
 
-    return s->in_file && s->fd >= 0 && fstat(s->fd, &st) == 0 ? (int64_t)st.st_size : 0;
+    return s->in_file && s->n && fstat(s->files[s->at].fd, &st) == 0 ? (int64_t)st.st_size : 0;
 }
 
 const char *
@@ -481,11 +449,10 @@ source_name(const struct source *s)
 const char *
 source_notice(struct source *s, bool *warning)
 {
-    if (s->notice.text[0] == '\0')
+    if (s->n_shown == s->n_notices) {
+        s->n_shown = s->n_notices = 0;
         return NULL;
-    *warning = s->warning;
-    s->shown = s->notice;
-    s->notice.text[0] = '\0';
-    s->warning = false;
-    return s->shown.text;
+    }
+    *warning = s->notices[s->n_shown].warning;
+    return s->notices[s->n_shown++].text.text;
 }

@@ -40,6 +40,18 @@ split_restart(struct split *s, int64_t offset, int64_t line)
         sse_decode_resume(&s->sse, line);
 }
 
+void
+split_skip_holes(struct split *s)
+{
+    s->skips_holes = true;
+}
+
+bool
+split_is_discarding(const struct split *s)
+{
+    return s->discarding;
+}
+
 char *
 split_space(struct split *s, size_t *n)
 {
@@ -125,9 +137,26 @@ next_message(struct split *s, struct split_item *item)
     return found;
 }
 
+static bool
+next_hole(struct split *s, struct split_item *item)
+{
+    size_t n = s->at;
+
+    if (!s->skips_holes || n == s->input.length || s->input.data[n] != '\0' || s->discarding ||
+        (s->format == FORMAT_SSE ? !sse_decode_between(&s->sse) : s->scanned > s->at))
+        return false;
+    while (n < s->input.length && s->input.data[n] == '\0')
+        n++;
+    take(s, item, SPLIT_HOLE, n - s->at, false);
+    item->line = split_line(s);
+    return true;
+}
+
 bool
 split_next(struct split *s, struct split_item *item)
 {
+    if (next_hole(s, item))
+        return true;
     return s->format == FORMAT_SSE ? next_message(s, item) : next_line(s, item);
 }
 

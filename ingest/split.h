@@ -19,6 +19,7 @@ enum split_kind {
     SPLIT_WHOLE,    /* an item */
     SPLIT_PIECE,    /* a part of a line that is too long */
     SPLIT_TOO_LONG, /* the last part of it, or all that is known of an SSE block */
+    SPLIT_HOLE,     /* NUL bytes before a line, see split_skip_holes() */
 };
 
 struct split_item {
@@ -37,6 +38,7 @@ struct split {
     struct buf input;
     size_t at, scanned; /* in input: taken up to, known to have no LF up to */
     size_t line_max;
+    bool skips_holes;
     bool discarding;    /* inside a line that is too long */
     int64_t base, line; /* offset of input's first byte; number of the next line */
     struct sse_decode sse;
@@ -45,6 +47,9 @@ struct split {
 /* event_max bounds the data of one event; see split.c for what follows for a line. */
 void split_init(struct split *s, enum format format, size_t event_max);
 void split_finish(struct split *s);
+/* From now on NUL bytes where a line begins (in SSE: a block) are no part of it but items of their
+ * own, of any number of bytes: in a file they are what was never written. */
+void split_skip_holes(struct split *s);
 /* Forgets what is buffered: the next byte is at `offset`, in this line. */
 void split_restart(struct split *s, int64_t offset, int64_t line);
 
@@ -55,6 +60,9 @@ void split_fill(struct split *s, size_t n);
 /* The item's texts are valid until the next call on s. */
 bool split_next(struct split *s, struct split_item *item);
 bool split_last(struct split *s, struct split_item *item);
+
+/* In a line that is too long: what comes next is no beginning. */
+bool split_is_discarding(const struct split *s);
 
 /* How many bytes of the file are done with once the items so far are; and the line that follows. */
 int64_t split_offset(const struct split *s);

@@ -23,7 +23,7 @@ layer http 'base|stream|http'
 layer sql 'base|stream|sql'
 layer fcgi 'base|stream|http|sql|fcgi'
 layer ingest 'base|stream|sql|ingest'
-layer admin 'base|stream|sql|admin' 'ingest/position\.h'
+layer admin 'base|stream|sql|admin' 'ingest/bookmark\.h'
 
 only 'sqlite3\.h' 'sql/'
 only 'fcgiapp\.h' 'fcgi/request\.c:'

@@ -1,4 +1,4 @@
-/* ingest: the parts that need no database: items, events, batches, positions, rotation. */
+/* ingest: the parts that need no database: items, events, batches. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,8 +10,8 @@
 
 #include "base/mem.h"
 #include "ingest/batch.h"
+#include "ingest/bookmark.h"
 #include "ingest/decode.h"
-#include "ingest/position.h"
 #include "ingest/queue.h"
 #include "ingest/console.h"
 #include "ingest/rotation.h"
@@ -347,102 +347,6 @@ a_batch_gives_back_what_was_added(void **state)
     batch_finish(&b);
 }
 
-/* ---- position ---- */
-
-static FILE *
-temporary(const char *content)
-{
-    FILE *file = tmpfile();
-
-    assert_non_null(file);
-    assert_int_equal(write(fileno(file), content, strlen(content)), strlen(content));
-    return file;
-}
-
-static void
-a_position_survives_as_text(void **state)
-{
-    struct file_position p = {.in_file = true,
-                              .offset = 1LL << 40,
-                              .line = 7,
-                              .device = 1,
-                              .inode = UINT64_MAX,
-                              .print = 0xfedcba9876543210};
-    struct file_position q;
-    struct errbuf eb;
-    struct buf out;
-
-    (void)state;
-    buf_init(&out, POSITION_TEXT_MAX);
-    position_write(&out, &p, TEXT_LIT("[\"id\"]\n"));
-    buf_byte(&out, '\0');
-    assert_int_equal(position_read(&q, out.data, &eb), ERR_OK);
-    assert_true(q.in_file && q.offset == p.offset && q.line == 7 && q.inode == UINT64_MAX &&
-                q.print == p.print);
-    assert_string_equal(q.id, "[\"id\"]\n");
-    position_finish(&q);
-    buf_clear(&out);
-    position_write(&out, &(struct file_position){0}, TEXT_LIT("5"));
-    buf_byte(&out, '\0');
-    assert_string_equal(out.data, "{\"id\":\"5\"}");
-    assert_int_equal(position_read(&q, out.data, &eb), ERR_OK);
-    assert_true(!q.in_file);
-    position_finish(&q);
-    assert_int_equal(position_read(&q, "{\"offset\":1}", &eb), ERR_CORRUPT);
-    assert_int_equal(position_read(&q, "x", &eb), ERR_CORRUPT);
-    buf_finish(&out);
-}
-
-static void
-a_position_fits_the_content_it_was_taken_of(void **state)
-{
-    FILE *file = temporary("one\ntwo\n");
-    int fd = fileno(file);
-    struct file_position p = {0};
-    bool fits;
-
-    (void)state;
-    assert_int_equal(position_take(&p, fd, 9), ERR_MISSING);
-    assert_int_equal(position_take(&p, fd, 4), ERR_OK);
-    assert_int_equal(position_fits(&p, fd, &fits), ERR_OK);
-    assert_true(fits);
-    assert_int_equal(pwrite(fd, "TWO\nthree\n", 10, 4), 10); /* what comes after it may change */
-    assert_int_equal(position_fits(&p, fd, &fits), ERR_OK);
-    assert_true(fits);
-    assert_int_equal(pwrite(fd, "O", 1, 0), 1);
-    assert_int_equal(position_fits(&p, fd, &fits), ERR_OK);
-    assert_false(fits);
-    assert_int_equal(ftruncate(fd, 3), 0);
-    assert_int_equal(position_fits(&p, fd, &fits), ERR_OK);
-    assert_false(fits);
-    fclose(file);
-    /* A file that cannot be read is not one that does not fit. */
-    assert_int_equal(position_fits(&p, fd, &fits), ERR_IO);
-    assert_int_equal(position_take(&p, fd, 3), ERR_IO);
-}
-
-/* ---- rotation ---- */
-
-static void
-rotated_files_are_ordered_by_their_names(void **state)
-{
-    static const char *const no[] = {"", ".", "-", ".gz", ".1.gz", ".old", "x1", "1", ".1~", "--"};
-    static const char *const ordered[] = {"-20251231", "-20260101", "-20260101-1200", ".10", ".9",
-                                          ".2",        ".1"};
-
-    (void)state;
-    for (size_t i = 0; i < sizeof no / sizeof *no; i++)
-        assert_false(rotation_is_suffix(no[i]));
-    for (size_t i = 0; i < sizeof ordered / sizeof *ordered; i++) {
-        assert_true(rotation_is_suffix(ordered[i]));
-        for (size_t j = 0; j < sizeof ordered / sizeof *ordered; j++) {
-            int order = rotation_compare(ordered[i], ordered[j]);
-
-            assert_true(i < j ? order < 0 : i > j ? order > 0 : order == 0);
-        }
-    }
-}
-
 /* ---- console ---- */
 
 static void
@@ -466,7 +370,7 @@ open_everything(void)
     struct queue *queue = NULL;
     struct rotation files = {0};
     struct source *source = NULL;
-    struct file_position position = {0};
+    struct bookmark bookmark = {0};
     struct errbuf eb;
     enum err err = decode ? ERR_OK : ERR_NOMEM;
 
@@ -475,10 +379,10 @@ open_everything(void)
     if (err == ERR_OK)
         err = rotation_list(&files, "nowhere/log", &eb);
     if (err == ERR_OK)
-        err = source_open(&source, "nowhere/log", true, NULL, &eb);
+        err = source_open(&source, "nowhere/log", true, 0, NULL, &eb);
     if (err == ERR_OK)
-        err = position_read(&position, "{\"id\":\"5\"}", &eb);
-    position_finish(&position);
+        err = bookmark_read(&bookmark, "{\"id\":\"5\"}", &eb);
+    bookmark_finish(&bookmark);
     source_close(source);
     rotation_finish(&files);
     queue_destroy(queue);
@@ -511,9 +415,6 @@ main(void)
         cmocka_unit_test(items_become_events_or_reasons),
         cmocka_unit_test(messages_become_events),
         cmocka_unit_test(a_batch_gives_back_what_was_added),
-        cmocka_unit_test(a_position_survives_as_text),
-        cmocka_unit_test(a_position_fits_the_content_it_was_taken_of),
-        cmocka_unit_test(rotated_files_are_ordered_by_their_names),
         cmocka_unit_test(sizes_read_well),
         cmocka_unit_test(opening_survives_a_failure_at_every_allocation),
     };
