@@ -267,7 +267,7 @@ follow(struct tail *t, struct errbuf *eb)
     struct wake wake;
     int wait_ms = POLL_MS;
     enum wake_reason woken = WAKE_TIME;
-    enum err err = wake_open(&wake, t->settings->db, eb);
+    enum err err = wake_open(&wake, store_wal_path(t->store), eb);
 
     while (err == ERR_OK && woken != WAKE_STOP) {
         bool some;

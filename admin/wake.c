@@ -12,23 +12,20 @@
 #include "base/stop.h"
 
 enum err
-wake_open(struct wake *w, const char *db, struct errbuf *eb)
+wake_open(struct wake *w, const char *wal, struct errbuf *eb)
 {
-    char real[PATH_MAX], wal[NAME_MAX + 8];
-    char *slash = NULL;
+    const char *slash = strrchr(wal, '/');
+    char *directory = mem_copy((struct text){wal, slash ? (size_t)(slash - wal) + 1 : 0});
 
-    *w = (struct wake){.watch = {-1}};
-    if (realpath(db, real)) /* SQLite too puts the WAL beside the file that a link leads to */
-        slash = strrchr(real, '/');
-    if (slash) {
-        snprintf(wal, sizeof wal, "%s-wal", slash + 1);
-        w->wal = mem_copy(text_of(wal));
-        if (!w->wal)
-            return err_set(eb, ERR_NOMEM, "out of memory");
-        slash[slash == real] = '\0';
-        watch_open(&w->watch);
-        watch_directory(&w->watch, real, WATCH_WRITES);
+    *w = (struct wake){.watch = {-1}, .wal = mem_copy(text_of(slash ? slash + 1 : wal))};
+    if (!directory || !w->wal) {
+        mem_free(directory);
+        wake_close(w);
+        return err_set(eb, ERR_NOMEM, "out of memory");
     }
+    watch_open(&w->watch);
+    watch_directory(&w->watch, directory, WATCH_WRITES);
+    mem_free(directory);
     return stop_install(eb);
 }
 

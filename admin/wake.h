@@ -18,8 +18,8 @@ struct wake {
     char *wal; /* the name of the file in its directory */
 };
 
-/* Installs the signals (stop.h) too. */
-enum err wake_open(struct wake *w, const char *db, struct errbuf *eb);
+/* wal: as store_wal_path() says. Installs the signals (stop.h) too. */
+enum err wake_open(struct wake *w, const char *wal, struct errbuf *eb);
 void wake_close(struct wake *w);
 
 enum wake_reason wake_wait(struct wake *w, int wait_ms);

@@ -180,7 +180,7 @@ send_text(struct conn *c, struct text text)
         conn_drop(c, REASON_NO_MEMORY);
 }
 
-/* Puts c->headers behind the Status line. */
+/* Puts c->headers behind the first line. */
 static void
 send_with_headers(struct conn *c, struct text text)
 {

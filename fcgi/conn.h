@@ -12,7 +12,8 @@
  *   ENDING   ending                                 conn_end(): what is left is sent, then the peer
  *                                                   is given a moment to close
  *   IDLE     idle                                   conn.c, when the web server keeps it and both
- *                                                   request and response are whole
+ *                                                   request and response are whole; conn_read.c,
+ *                                                   after a question (FCGI_GET_VALUES)
  *   DEAD     dead                                   conn_drop(); freed at the end of the turn
  *
  * REQUEST → BUSY (or straight) → ENDING → DEAD; and from ENDING over IDLE to the next REQUEST when
@@ -119,7 +120,7 @@ bool conn_flush_rest(struct conn *c);
  * attempt may be made at once. */
 bool conn_sent(struct conn *c, enum outlet_sent result);
 
-/* Sends a text, or keeps it. The first one begins with the response's Status line. */
+/* Sends a text, or keeps it. The first one begins with a line of the response's head. */
 void conn_send(struct conn *c, struct text text);
 
 /* The response is complete. */

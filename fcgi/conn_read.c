@@ -9,7 +9,10 @@
 #include "fcgi/route.h"
 #include "fcgi/state.h"
 
-enum { READ_BYTES = 16 * 1024 };
+enum {
+    READ_BYTES = 16 * 1024,
+    UNREAD_ANSWERS = 4096, /* bytes: who asks for ever and takes no answer is refused */
+};
 
 static void
 refuse(struct conn *c, const char *why)
@@ -86,6 +89,28 @@ keep_piece(struct conn *c, struct text bytes)
     return !buf_failed(c->in);
 }
 
+/* A question of the web server about this process, between requests. The connection then waits for
+ * a request as one that is kept does. */
+static void
+got_management(struct conn *c, struct text record)
+{
+    struct buf answer;
+
+    buf_init(&answer, RECORD_HEAD + RECORD_CONTENT_MAX);
+    if (c->out.rest_n - c->out.rest_at > UNREAD_ANSWERS) {
+        refuse(c, "answers to FCGI_GET_VALUES are not read");
+    } else if (!record_answer_management(&answer, record, c->server->conns_max)) {
+        refuse(c, "the names in FCGI_GET_VALUES are incomplete");
+    } else if (buf_failed(&answer) || !outlet_hold_record(&c->out, buf_view(&answer))) {
+        conn_drop(c, REASON_NO_MEMORY);
+    } else {
+        conn_make_ready(c);
+        c->state = CONN_IDLE;
+        conn_move(c, &c->server->idle);
+    }
+    buf_finish(&answer);
+}
+
 /* bytes: all that has come of the request's head; gives back how many of them are the head. */
 static size_t
 look_at_head(struct conn *c, struct text bytes)
@@ -102,6 +127,9 @@ look_at_head(struct conn *c, struct text bytes)
             refuse(c, "the request is longer than --request-bytes");
         else
             got_request(c, (struct text){bytes.p, n});
+        break;
+    case RECORD_MANAGEMENT:
+        got_management(c, (struct text){bytes.p, n});
         break;
     case RECORD_PARTLY:
         if (n > request_max)

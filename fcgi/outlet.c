@@ -104,6 +104,16 @@ outlet_hold(struct outlet *o, struct text text)
 }
 
 bool
+outlet_hold_record(struct outlet *o, struct text record)
+{
+    struct buf b;
+
+    buf_init(&b, UINT32_MAX);
+    buf_text(&b, record);
+    return keep(o, &b);
+}
+
+bool
 outlet_hold_end(struct outlet *o)
 {
     struct buf b;

@@ -48,6 +48,8 @@ outlet_pending(const struct outlet *o)
  * memory, nothing has changed. */
 bool outlet_hold(struct outlet *o, struct text text);
 bool outlet_hold_end(struct outlet *o);
+/* The same for a record that belongs to no request; not where the sending is bare. */
+bool outlet_hold_record(struct outlet *o, struct text record);
 
 /* What the peer has not read of what the kernel has, in bytes as the kernel counts them (a unix
  * socket's memory; of TCP what is not acknowledged); 0 where that cannot be known. */

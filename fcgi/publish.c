@@ -7,6 +7,7 @@
 #include "fcgi/conn.h"
 #include "http/form.h"
 #include "http/header.h"
+#include "http/query.h"
 #include "http/request.h"
 #include "fcgi/state.h"
 
@@ -125,6 +126,7 @@ static void
 begin_upload(struct conn *c, const struct request *r, struct writer_job *job)
 {
     struct upload *up = mem_zalloc(sizeof *up);
+    struct text path = query_endpoint(r->path_info, r->path);
 
     if (!up) {
         forget_upload(c->server, job);
@@ -132,8 +134,15 @@ begin_upload(struct conn *c, const struct request *r, struct writer_job *job)
         return;
     }
     up->job = job;
-    up->path = r->path.n <= PATH_MAX_BYTES ? mem_copy(r->path) : NULL;
+    up->path = path.n <= PATH_MAX_BYTES ? mem_copy(path) : NULL;
     conn_begin(c, &publish_use, up, NULL);
+}
+
+/* A body in chunks comes without a length, and from Caddy with -1. */
+static bool
+is_length_known(const struct request *r)
+{
+    return r->content_length.n > 0 && !text_equal(r->content_length, TEXT_LIT("-1"));
 }
 
 void
@@ -152,7 +161,7 @@ publish(struct conn *c, const struct request *r, const struct access *access)
         respond_problem(c, 415, "Unsupported Media Type", "",
                         "Content-Type must be application/json, application/x-ndjson or "
                         "application/x-www-form-urlencoded");
-    } else if (r->content_length.n > 0 && !text_to_int64(r->content_length, &length)) {
+    } else if (is_length_known(r) && !text_to_int64(r->content_length, &length)) {
         respond_problem(c, 400, "Bad Request", "", "Content-Length is not a number");
     } else if (length > s->settings->body_max) {
         respond_too_large(c);
@@ -164,7 +173,7 @@ publish(struct conn *c, const struct request *r, const struct access *access)
         err = job ? take_request(job, r, access, &eb) : ERR_NOMEM;
         if (err == ERR_OK) {
             job->format = format;
-            job->announced = r->content_length.n > 0 ? length : -1;
+            job->announced = is_length_known(r) ? length : -1;
             begin_upload(c, r, job);
             return;
         }
@@ -246,13 +255,15 @@ accepted(struct conn *c, const struct writer_job *job)
         buf_format(&json, "%s\"%lld-%s\"", i ? "," : "", (long long)job->ids[i], epoch);
     buf_string(&json, "]}\n");
     buf_init(&b, SIZE_MAX / 4);
-    buf_format(&b, "Status: %s\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n",
-               job->all_repeated ? "200 OK" : "201 Created");
+    /* Location comes before Status: of the two HAProxy takes the later one for the status, and a
+     * Location says 302. */
     if (job->n == 1 && up->path) {
         buf_string(&b, "Location: ");
         buf_percent(&b, text_of(up->path), "-._~!$&'()*+,;=:@/");
         buf_format(&b, "/%lld-%s\r\n", (long long)job->ids[0], epoch);
     }
+    buf_format(&b, "Status: %s\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n",
+               job->all_repeated ? "200 OK" : "201 Created");
     buf_format(&b, "Content-Length: %zu\r\n\r\n", json.length);
     buf_text(&b, buf_view(&json));
     b.failed = b.failed || buf_failed(&json);

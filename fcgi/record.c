@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <fastcgi.h>
+#include <stdio.h>
 
 void
 record_stdout_head(unsigned char head[RECORD_HEAD], uint16_t request_id, size_t n)
@@ -71,12 +72,27 @@ smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+/* Those types that an application sends or that belong to a request are none without one. */
+static bool
+is_management(const unsigned char *head)
+{
+    return head[0] == FCGI_VERSION_1 && head[1] >= FCGI_GET_VALUES && head[2] == 0 && head[3] == 0;
+}
+
 enum record_look
 record_look(struct text bytes, size_t *n)
 {
     const unsigned char *p = (const unsigned char *)bytes.p;
     unsigned request_id = 0;
 
+    if (bytes.n >= RECORD_HEAD && is_management(p)) {
+        size_t all = RECORD_HEAD + ((size_t)p[4] << 8 | p[5]) + p[6];
+
+        if (bytes.n < all)
+            return RECORD_PARTLY;
+        *n = all;
+        return RECORD_MANAGEMENT;
+    }
     for (size_t at = 0; bytes.n - at >= RECORD_HEAD;) {
         unsigned type = p[at + 1], id = (unsigned)p[at + 2] << 8 | p[at + 3];
         size_t content = (size_t)p[at + 4] << 8 | p[at + 5];
@@ -185,6 +201,71 @@ record_params_fit(struct text bytes)
             return false;
     return s.ended;
 }
+
+/* ---- management ---- */
+
+static const char *const value_names[] = {FCGI_MAX_CONNS, FCGI_MAX_REQS, FCGI_MPXS_CONNS};
+enum { VALUE_CONNS, VALUE_REQS, VALUE_MPXS, VALUES };
+
+/* Notes which values are asked for; what comes with a name counts for nothing. */
+static bool
+read_names(struct text content, bool asked[VALUES])
+{
+    struct params s = {.rest = content, .content_n = content.n, .ended = true};
+    unsigned char first, name[16];
+    size_t name_n, value_n;
+
+    while (take_params(&s, &first, 1)) {
+        if (!finish_length(&s, first, &name_n) || !take_params(&s, &first, 1) ||
+            !finish_length(&s, first, &value_n) ||
+            !take_params(&s, name_n <= sizeof name ? name : NULL, name_n) ||
+            !take_params(&s, NULL, value_n))
+            return false;
+        for (int i = 0; i < VALUES && name_n <= sizeof name; i++)
+            asked[i] |= text_equal((struct text){(char *)name, name_n}, text_of(value_names[i]));
+    }
+    return s.content_n == 0;
+}
+
+static void
+put_management(struct buf *out, int type, struct text content)
+{
+    const unsigned char head[RECORD_HEAD] = {FCGI_VERSION_1,          (unsigned char)type, 0, 0, 0,
+                                             (unsigned char)content.n};
+
+    assert(content.n < 128);
+    buf_append(out, head, sizeof head);
+    buf_text(out, content);
+}
+
+bool
+record_answer_management(struct buf *out, struct text record, uint64_t connections_max)
+{
+    const unsigned char *p = (const unsigned char *)record.p;
+    const char unknown[8] = {record.p[1]};
+    bool asked[VALUES] = {false};
+    char pairs[128], value[24];
+    size_t n = 0;
+
+    if (p[1] != FCGI_GET_VALUES) {
+        put_management(out, FCGI_UNKNOWN_TYPE, (struct text){unknown, sizeof unknown});
+        return true;
+    }
+    if (!read_names((struct text){record.p + RECORD_HEAD, (size_t)p[4] << 8 | p[5]}, asked))
+        return false;
+    for (int i = 0; i < VALUES; i++) {
+        snprintf(value, sizeof value, "%llu",
+                 i == VALUE_MPXS ? 0 : (unsigned long long)connections_max);
+        if (asked[i])
+            n += (size_t)snprintf(pairs + n, sizeof pairs - n, "%c%c%s%s",
+                                  (int)strlen(value_names[i]), (int)strlen(value), value_names[i],
+                                  value);
+    }
+    put_management(out, FCGI_GET_VALUES_RESULT, (struct text){pairs, n});
+    return true;
+}
+
+/* ---- what follows a request's head ---- */
 
 /* A header is complete: RECORD_MORE unless it says it all. */
 static enum record_read

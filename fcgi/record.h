@@ -26,15 +26,22 @@ void record_end(struct buf *out, uint16_t request_id);
 /* Looks at the beginning of what a web server sent: BEGIN_REQUEST and the PARAMS stream of one
  * request. */
 enum record_look {
-    RECORD_WHOLE,   /* the PARAMS stream has ended; *n = bytes up to there */
-    RECORD_PARTLY,  /* all right so far; more must come */
-    RECORD_GARBAGE, /* not FastCGI 1, or not one request's beginning */
+    RECORD_WHOLE,      /* the PARAMS stream has ended; *n = bytes up to there */
+    RECORD_MANAGEMENT, /* a question about us comes before the request; *n = its bytes */
+    RECORD_PARTLY,     /* all right so far; more must come */
+    RECORD_GARBAGE,    /* not FastCGI 1, or not one request's beginning */
 };
 enum record_look record_look(struct text bytes, size_t *n);
 
 /* Of a WHOLE one: whether the web server goes on with this connection after the response
  * (FCGI_KEEP_CONN). If not, it waits for the end of the connection. */
 bool record_keeps(struct text bytes);
+
+/* Appends the answer to a MANAGEMENT one (section 4): FCGI_GET_VALUES_RESULT with those of the
+ * values it asks for that there are, connections_max for FCGI_MAX_CONNS and FCGI_MAX_REQS and no
+ * multiplexing; FCGI_UNKNOWN_TYPE to any other type. False: its names and values do not end where
+ * it ends. */
+bool record_answer_management(struct buf *out, struct text record, uint64_t connections_max);
 
 /* True when the names and values in the PARAMS stream of a whole request end where it ends. One
  * that announces more than there is would make libfcgi allocate as much, up to 4 GB, and overflow

@@ -22,7 +22,8 @@ seat_take(struct seat *seat, struct conn *c)
 {
     struct server *s = c->server;
 
-    if (s->n_seats >= (uint64_t)s->settings->streams_max || !count_address(seat, c))
+    if (s->n_seats >= (uint64_t)s->settings->streams_max || s->n_seats >= s->seats_max ||
+        !count_address(seat, c))
         return false;
     s->n_seats++;
     seat->conn = c;

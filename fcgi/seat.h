@@ -1,8 +1,9 @@
 /* seat: the place of a client that stays: of a stream, or of a long poll that waits.
  *
  * It is taken before anything else is begun, and left at the end, whatever the end is. In between
- * it counts for --streams-max, and for its address where --streams-per-address limits that. Who
- * sits in it is a subscriber of the hub, and may have a moment at which its time is up.
+ * it counts for --streams-max, for what the descriptor limit allows when places are kept for what
+ * needs no seat, and for its address where --streams-per-address limits that. Who sits in it is a
+ * subscriber of the hub, and may have a moment at which its time is up.
  *
  * Legal order: seat_take(); seat_listen() once; seat_join() and seat_part() in turn; seat_leave()
  * from every state, once. */

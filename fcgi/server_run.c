@@ -14,7 +14,12 @@
 #include "fcgi/request.h"
 #include "fcgi/sandbox.h"
 
-enum { RESERVED = 48 }; /* descriptors for all but connections: SQLite, settings and keys */
+enum {
+    RESERVED = 48,    /* descriptors for all but connections: SQLite, settings and keys */
+    PLACES_PART = 16, /* one of so many connections is no seat's: pages, POSTs, refusals … */
+    PLACES_MIN = 4,
+    PLACES_MAX = 256, /* … of which a web server has no more at a time */
+};
 
 /* Connections do not take the last descriptors. */
 static uint64_t
@@ -25,6 +30,31 @@ max_connections(void)
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
         return UINT64_MAX;
     return limit.rlim_cur > 2 * RESERVED ? limit.rlim_cur - RESERVED : limit.rlim_cur / 2;
+}
+
+/* Streams and long polls do not take the last connections. */
+static uint64_t
+max_seats(uint64_t conns_max)
+{
+    uint64_t kept = conns_max / PLACES_PART;
+
+    if (kept < PLACES_MIN)
+        kept = PLACES_MIN;
+    if (kept > PLACES_MAX)
+        kept = PLACES_MAX;
+    return conns_max > 2 * kept ? conns_max - kept : conns_max / 2;
+}
+
+static void
+limit_places(struct server *s)
+{
+    s->conns_max = max_connections();
+    s->seats_max = max_seats(s->conns_max);
+    if (!s->single && s->seats_max < (uint64_t)s->settings->streams_max)
+        log_line(LOG_INFO,
+                 "at most %llu streams, since no more descriptors are allowed: ulimit -n, "
+                 "LimitNOFILE=; --streams-max is %lld",
+                 (unsigned long long)s->seats_max, (long long)s->settings->streams_max);
 }
 
 static void
@@ -197,7 +227,7 @@ run(struct server *s, struct settings *settings, struct store *store, struct sto
     s->single = single;
     s->seed = (uint64_t)random() << 32 ^ (uint64_t)random();
     s->now_ms = clock_mono_ms();
-    s->conns_max = max_connections();
+    limit_places(s);
     init_lists(s);
     err = read_rules(s, eb);
     if (err == ERR_OK)

@@ -66,7 +66,7 @@ struct server {
     struct conn_queue readable, ready;
     struct conn_queue patient; /* ready too: streams, whose turn is the next round */
     struct round round;
-    uint64_t n_conns, n_seats, conns_max;
+    uint64_t n_conns, n_seats, conns_max, seats_max; /* the maxima by the descriptor limit */
     int64_t pause_log_ms; /* not before is a pause of accepting told again */
 
     struct jws_key token_key;     /* without bytes: tokens are not used */

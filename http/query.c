@@ -369,16 +369,15 @@ query_link(struct buf *out, struct text query_string, const char *name, struct t
 }
 
 struct text
+query_endpoint(struct text path_info, struct text script_name)
+{
+    return script_name.n > 0 ? script_name : path_info;
+}
+
+struct text
 query_event(struct text path_info, struct text script_name)
 {
-    struct text path = path_info.n > 0 ? path_info : script_name;
-    const char *slash = path.n ? memrchr(path.p, '/', path.n) : NULL;
-    struct text last;
-
-    if (!slash)
+    if (script_name.n == 0 || path_info.n < 2)
         return TEXT_NONE;
-    last = (struct text){slash + 1, path.n - (size_t)(slash + 1 - path.p)};
-    if (path_info.n > 1)
-        return (struct text){path_info.p + 1, path_info.n - 1};
-    return last.n > 0 && last.p[0] >= '0' && last.p[0] <= '9' ? last : TEXT_NONE;
+    return (struct text){path_info.p + 1, path_info.n - 1};
 }

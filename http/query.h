@@ -54,9 +54,15 @@ bool query_has(struct text query_string, struct text name);
  * page. */
 void query_link(struct buf *out, struct text query_string, const char *name, struct text value);
 
-/* The event that a path names: the PATH_INFO "/12-k3f9", or, where the web server does not split
- * the path, the last segment of SCRIPT_NAME if that begins with a digit. TEXT_NONE when it names
- * none. */
+/* The path at which streams are: SCRIPT_NAME. A web server that does not split paths gives all of
+ * it as PATH_INFO and leaves SCRIPT_NAME empty (h2o; Caddy without `split`). TEXT_NONE without
+ * both. */
+struct text query_endpoint(struct text path_info, struct text script_name);
+
+/* What stands below the endpoint, which can only be an event: of the PATH_INFO "/12-k3f9" what
+ * follows the slash. TEXT_NONE when nothing does. The endpoint itself never names an event,
+ * whatever its last segment looks like: it may be a path that the web server takes the topic from.
+ */
 struct text query_event(struct text path_info, struct text script_name);
 
 #endif

@@ -394,6 +394,7 @@ check_database(const struct check_order *order, struct errbuf *eb)
         find_no_table(&c);
         return ERR_OK;
     }
+    check_rights(&c);
     c.store = mem_zalloc(sizeof *c.store);
     if (!c.store)
         return err_set(eb, ERR_NOMEM, "%s: out of memory", order->path);

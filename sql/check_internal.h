@@ -39,6 +39,8 @@ bool check_step(struct check *c, sqlite3_stmt *st, const char *part, enum err *e
 /* A text for printf's "%.*s". */
 #define CHECK_TEXT(st, column) sqlite3_column_bytes(st, column), sqlite3_column_text(st, column)
 
+/* Needs no connection. */
+void check_rights(struct check *c);
 /* The parts. Each gives ERR_OK or ERR_CORRUPT when the check may go on. */
 enum err check_schema(struct check *c);
 enum err check_log(struct check *c);

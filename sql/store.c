@@ -33,22 +33,32 @@ err_of(int code)
     }
 }
 
-static const char *
-advice_for(int code)
+/* What to do, from " (" on; "" where there is nothing to say. */
+static void
+advise(const struct store *s, int code, struct errbuf *advice)
 {
+    const char *wal = store_wal_path(s);
+    struct errbuf what;
+
+    advice->text[0] = '\0';
     switch (code & 0xff) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
-        return " (another writer holds it; try again)";
+        err_set(advice, ERR_BUSY, " (another writer holds it; try again)");
+        break;
     case SQLITE_READONLY:
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
-        return " (the file and its directory must be accessible for this user)";
+        if (store_is_barred(s->path, wal && *wal ? wal : NULL, s->writes, &what))
+            err_set(advice, ERR_IO, " (%s)", what.text);
+        break;
     case SQLITE_CORRUPT: /* SQLite calls it that too when a read gives EIO */
-        return " (the file is damaged, or the disk could not be read: see the kernel's log; if it "
-               "is the file, restore it from a backup)";
+        err_set(advice, ERR_CORRUPT,
+                " (the file is damaged, or the disk could not be read: see the kernel's log; if it "
+                "is the file, restore it from a backup)");
+        break;
     default:
-        return "";
+        break;
     }
 }
 
@@ -57,13 +67,14 @@ store_fail(struct store *s, const char *doing, struct errbuf *eb)
 {
     int code = s->db ? sqlite3_extended_errcode(s->db) : SQLITE_NOMEM;
     enum err err = err_of(code);
+    struct errbuf advice;
 
     if (err == ERR_OK) /* e.g. a text that could not be allocated without SQLite noting it */
         err = ERR_NOMEM;
     if (err == ERR_NOMEM)
         return err_set(eb, ERR_NOMEM, "%s: %s: out of memory", s->path, doing);
-    return err_set(eb, err, "%s: %s: %s%s", s->path, doing, sqlite3_errmsg(s->db),
-                   advice_for(code));
+    advise(s, code, &advice);
+    return err_set(eb, err, "%s: %s: %s%s", s->path, doing, sqlite3_errmsg(s->db), advice.text);
 }
 
 /* ---- statements ---- */

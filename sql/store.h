@@ -32,8 +32,7 @@ enum store_sync { STORE_SYNC_FULL, STORE_SYNC_NORMAL };
  * and *existed is set; any other non-empty file is ERR_FOREIGN. */
 enum err store_create(const char *path, bool *existed, struct errbuf *eb);
 
-/* ERR_MISSING no such file, ERR_FOREIGN not a freshet database or made by a newer version. The
- * path of the main database file is also where "-wal" is appended. */
+/* ERR_MISSING no such file, ERR_FOREIGN not a freshet database or made by a newer version. */
 enum err store_open(struct store **store, const char *path, enum store_mode mode,
                     enum store_sync sync, struct errbuf *eb);
 void store_close(struct store *s); /* NULL is allowed */
@@ -52,14 +51,15 @@ enum store_place {
 };
 enum store_place store_place(const struct store *s);
 
-/* Where SQLite keeps the WAL of this database: absolute, links followed; valid until
- * store_close(). */
-const char *store_wal_path(const struct store *s);
-/* What that file takes, bytes; 0 when there is none. One stat(2). */
+/* What the file of the write-ahead log takes, bytes; 0 when there is none. One stat(2). */
 int64_t store_wal_bytes(const struct store *s);
 
 /* As it was given to store_open(); valid until store_close(). */
 const char *store_path(const struct store *s);
+
+/* Where its write-ahead log is, which need not be there: SQLite puts it beside the file that a link
+ * leads to. Absolute; valid until store_close(). */
+const char *store_wal_path(const struct store *s);
 
 /* STORE_EPOCH_LENGTH characters [0-9a-z], NUL-terminated; valid until store_close(). */
 const char *store_epoch(const struct store *s);

@@ -17,6 +17,7 @@ enum statement {
 struct store {
     sqlite3 *db;
     char *path;
+    bool writes;  /* opened for writing */
     dev_t device; /* what the path led to when the file was opened */
     ino_t inode;
     dev_t wal_device; /* the same of the WAL; inode 0 = not known */
@@ -44,6 +45,10 @@ void store_note_wal(struct store *s);
 /* Before closing. The last one to close writes the WAL into the database, and removes what has the
  * WAL's name. What others have written into a WAL that came after ours must not go that way. */
 void store_spare_other_wal(struct store *s);
+
+/* True: this user may not open the database, for reading or for writing, because of a file or a
+ * directory that *what names, with what to do. wal: its write-ahead log, NULL = not looked at. */
+bool store_is_barred(const char *path, const char *wal, bool write, struct errbuf *what);
 
 /* What stands in the table now. */
 enum err store_read_epoch(struct store *s, char epoch[STORE_EPOCH_LENGTH + 1], struct errbuf *eb);

@@ -104,6 +104,7 @@ store_connect(struct store *s, const char *path, int flags, struct errbuf *eb)
     s->path = mem_copy(text_of(path));
     if (!s->path)
         return err_set(eb, ERR_NOMEM, "%s: out of memory", path);
+    s->writes = (flags & SQLITE_OPEN_READWRITE) != 0;
     pthread_once(&configured, configure);
     /* One thread at a time, so SQLite's own locks are not needed. */
     if (sqlite3_open_v2(path, &s->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
@@ -164,8 +165,14 @@ store_check_file(const char *path, struct errbuf *eb)
     if (stat(path, &st) != 0 && errno == ENOENT)
         return err_set(eb, ERR_MISSING, "%s: no such file; make it with: freshet init --db %s",
                        path, path);
-    if (stat(path, &st) != 0)
-        return err_set(eb, ERR_IO, "%s: %s", path, strerror(errno));
+    if (stat(path, &st) != 0) {
+        bool barred = errno == EACCES;
+        enum err err = err_set(eb, ERR_IO, "%s: %s", path, strerror(errno));
+
+        if (barred)
+            store_is_barred(path, NULL, false, eb);
+        return err;
+    }
     if (!S_ISREG(st.st_mode))
         return err_set(eb, ERR_FOREIGN, "%s: not a regular file", path);
     return ERR_OK;

@@ -3,8 +3,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/buf.h"
-
 /* One row of integers, as many as values has. */
 static enum err
 ask_integers(struct store *s, enum statement name, int n, int64_t *values[], struct errbuf *eb)
@@ -30,24 +28,6 @@ file_bytes(const char *path)
     return stat(path, &st) == 0 ? (int64_t)st.st_size : 0;
 }
 
-static enum err
-measure_files(struct store *s, struct store_status *status, struct errbuf *eb)
-{
-    struct buf wal;
-
-    buf_init(&wal, SIZE_MAX / 2);
-    buf_string(&wal, s->path);
-    buf_append(&wal, "-wal", sizeof "-wal"); /* with its NUL */
-    if (buf_failed(&wal)) {
-        buf_finish(&wal);
-        return err_set(eb, ERR_NOMEM, "%s: reading: out of memory", s->path);
-    }
-    status->db_bytes = file_bytes(s->path);
-    status->wal_bytes = file_bytes(wal.data);
-    buf_finish(&wal);
-    return ERR_OK;
-}
-
 enum err
 store_status(struct store *s, struct store_status *status, struct errbuf *eb)
 {
@@ -67,7 +47,11 @@ store_status(struct store *s, struct store_status *status, struct errbuf *eb)
     if (err == ERR_OK)
         err = ask_integers(s, SQL_CREATED_TIMES, 2, times, eb);
     store_end_read(s, own);
-    return err == ERR_OK ? measure_files(s, status, eb) : err;
+    if (err == ERR_OK) {
+        status->db_bytes = file_bytes(s->path);
+        status->wal_bytes = file_bytes(store_wal_path(s));
+    }
+    return err;
 }
 
 bool

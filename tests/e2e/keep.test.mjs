@@ -51,7 +51,7 @@ describe('a connection that is kept', { concurrency: 4 }, () => {
             await answered(peer, 201, head(POST), body(event(`round ${round}`), round % 9));
             await answered(peer, 400, head(POST), body('{'));
             await answered(peer, 403, head({ ...POST, FRESHET_PUBLISH: '' }), body(event('x')));
-            await answered(peer, 404, head({ ...GET, SCRIPT_NAME: '/events/99999' }), body());
+            await answered(peer, 404, head({ ...GET, PATH_INFO: '/99999' }), body());
             await answered(peer, 405, head({ ...GET, REQUEST_METHOD: 'PUT' }), body());
             await answered(peer, 200, head({ ...GET, REQUEST_METHOD: 'HEAD' }), body());
         }

@@ -128,7 +128,7 @@ describe('doc/openapi.json and the sources', () => {
     });
 
     it('media types of a POST', () => {
-        const taken = matches('fcgi/publish.c', /has_type\(content_type, "([^"]+)"\)/g).flat();
+        const taken = matches('fcgi/publish.c', /header_is_type\(content_type, "([^"]+)"\)/g).flat();
         assert.deepEqual(sorted(Object.keys(operation('publish').requestBody.content)), sorted(taken));
     });
 });

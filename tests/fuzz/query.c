@@ -264,9 +264,10 @@ static void
 check_event(struct text path_info, struct text script_name)
 {
     struct text event = query_event(path_info, script_name);
-    struct text path = path_info.n > 0 ? path_info : script_name;
+    struct text endpoint = query_endpoint(path_info, script_name);
 
-    FUZZ_CHECK(!event.p || (event.p > path.p && event.p + event.n == path.p + path.n), "outside");
+    FUZZ_CHECK(!event.p || (event.p == path_info.p + 1 && event.n == path_info.n - 1), "outside");
+    FUZZ_CHECK(!event.p || endpoint.p == script_name.p, "both name the same");
 }
 
 static void

@@ -19,6 +19,7 @@ enum {
     ABORT = 2,
     PARAMS = 4,
     STDIN = 5,
+    GET_VALUES = 9,
     RESPONDER = 1
 };
 
@@ -53,6 +54,10 @@ look(struct text s, size_t *n, struct buf *pairs)
     while (s.n - at >= 8) {
         struct record r = read_record((struct text){s.p + at, s.n - at});
 
+        if (at == 0 && r.version == 1 && r.id == 0 && r.type >= GET_VALUES) {
+            *n = r.whole ? r.size : 0;
+            return r.whole ? RECORD_MANAGEMENT : RECORD_PARTLY;
+        }
         if (r.version != 1 || r.id == 0)
             return RECORD_GARBAGE;
         if (at == 0 && (r.type != BEGIN || r.content.n != 8))
@@ -175,14 +180,33 @@ look_at_prefixes(struct text s, enum record_look whole, size_t n, struct fuzz_ra
         struct text prefix = fuzz_copy((struct text){s.p, length});
         enum record_look said = record_look(prefix, &ignored);
 
-        if (said == RECORD_WHOLE)
-            FUZZ_CHECK(whole == RECORD_WHOLE && ignored == n && n <= length, "at %zu", length);
+        if (said == RECORD_WHOLE || said == RECORD_MANAGEMENT)
+            FUZZ_CHECK(whole == said && ignored == n && n <= length, "at %zu", length);
         else if (said == RECORD_GARBAGE)
             FUZZ_CHECK(whole == RECORD_GARBAGE, "garbage at %zu became good", length);
         else
-            FUZZ_CHECK(whole != RECORD_WHOLE || length < n, "not whole at %zu", length);
+            FUZZ_CHECK((whole != RECORD_WHOLE && whole != RECORD_MANAGEMENT) || length < n,
+                       "not whole at %zu", length);
         fuzz_free(prefix);
     }
+}
+
+/* A question before the request: answered when its pairs are whole, in a few bytes. */
+static void
+ask_for_values(struct text bytes)
+{
+    struct record r = read_record(bytes);
+    struct text content = {bytes.p + 8, r.content.n};
+    struct buf out, pairs;
+    bool good;
+
+    buf_init(&out, REQUEST_MAX);
+    buf_init(&pairs, REQUEST_MAX);
+    good = r.type != GET_VALUES || read_pairs(content, &pairs);
+    FUZZ_CHECK(record_answer_management(&out, bytes, UINT64_MAX) == good, "pairs");
+    FUZZ_CHECK(!good || (out.length >= 8 && out.length < 128), "%zu bytes", out.length);
+    buf_finish(&out);
+    buf_finish(&pairs);
 }
 
 /* Behind it the beginning of a request; false when there is none. */
@@ -203,6 +227,8 @@ read_head(struct text *bytes, struct fuzz_random *random, bool must_be_good)
     FUZZ_CHECK(said == expected && n == expected_n, "said %d at %zu, not %d at %zu", (int)said, n,
                (int)expected, expected_n);
     look_at_prefixes(copy, said, n, random);
+    if (said == RECORD_MANAGEMENT)
+        ask_for_values((struct text){copy.p, n});
     if (said == RECORD_WHOLE) {
         bool good = read_pairs(buf_view(&pairs), &environment);
         struct text request = fuzz_copy((struct text){copy.p, n});

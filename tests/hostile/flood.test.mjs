@@ -8,7 +8,7 @@ import { post as publish } from '../e2e/kit/post.mjs';
 import { makeToken } from '../e2e/kit/token.mjs';
 import { until } from '../e2e/kit/wait.mjs';
 import { World } from '../e2e/kit/world.mjs';
-import { Front, PARAMS, STDIN, begin, post, record, request } from './front.mjs';
+import { Front, PARAMS, STDIN, begin, exchange, post, record, request } from './front.mjs';
 import { descriptors, instrumented, residentKB } from '../e2e/kit/memory.mjs';
 
 const HONEST = 20;
@@ -114,6 +114,42 @@ describe('a flood', () => {
         await late.until('its turn', () => late.output.includes('in the flood'), 15_000);
         const pauses = world.responder.output().match(/accepting pauses/g).length;
         assert.ok(pauses <= 3, `${pauses} lines about it`);
+    });
+
+    it('of streams leaves places for pages and POSTs, and streams beyond that are told to come back', async () => {
+        world = await World.open();
+        await world.responder.close();
+        world.responder.command = [tool('prlimit'), '--nofile=200:200', ...world.responder.command, '--publish'];
+        await world.responder.start();
+        const admitted = [];
+        await open(300, async (front) => {
+            await front.send(request('topic=honest'));
+            await front.until('an answer', () => /freshet:live/.test(front.output) || front.ended);
+            assert.equal(front.status, 200);
+            if (!front.ended)
+                admitted.push(front);
+            else
+                assert.ok(Number(/retry: (\d+)/.exec(front.output)[1]) >= 30_000, front.output);
+            if (front.ended) // as a web server does
+                front.close();
+        });
+        assert.ok(admitted.length > 100 && admitted.length < 150, `${admitted.length} streams`);
+        assert.match(world.responder.output(), new RegExp(`at most ${admitted.length} streams`));
+        // What comes while all of them are there is answered, and reaches them.
+        const body = JSON.stringify({ topic: 'honest', data: 'posted' });
+        const posted = await exchange(world.responder.socket, Buffer.concat([post(body.length), record(STDIN, body), record(STDIN)]));
+        assert.equal(posted.status, 201);
+        for (const front of admitted)
+            await front.until('the event', () => front.output.includes('data: posted'));
+        const page = await exchange(world.responder.socket, request('since=earliest', { HTTP_ACCEPT: 'application/json' }));
+        assert.match(page.output, /"data":"posted"/);
+        // One that leaves makes room for another.
+        admitted[0].close();
+        await until('the free place', async () => {
+            const [front] = await open(1, (one) => one.send(request('topic=honest')));
+            await front.until('an answer', () => /freshet:live/.test(front.output) || front.ended);
+            return !front.ended;
+        });
     });
 
     it('of readers that never read takes no more than the window and a record each, and is ended', async () => {

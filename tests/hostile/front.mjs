@@ -2,7 +2,8 @@
 import net from 'node:net';
 import { before } from '../e2e/kit/wait.mjs';
 
-export const BEGIN = 1, ABORT = 2, END = 3, PARAMS = 4, STDIN = 5, STDOUT = 6, DATA = 8, GET_VALUES = 9;
+export const BEGIN = 1, ABORT = 2, END = 3, PARAMS = 4, STDIN = 5, STDOUT = 6, DATA = 8, GET_VALUES = 9, VALUES = 10,
+    UNKNOWN_TYPE = 11;
 export const RESPONDER = 1, AUTHORIZER = 2, FILTER = 3;
 
 /** One record; more: { id, version, padding, length }, the last to lie about the content's length. */
@@ -116,7 +117,7 @@ export class Front {
     }
 
     get status() {
-        return Number(/^Status: (\d+)/.exec(this.output)?.[1] ?? 0);
+        return Number(/^Status: (\d+)/m.exec(this.output)?.[1] ?? 0);
     }
 
     async until(what, condition, within) {

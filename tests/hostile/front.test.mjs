@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { instrumented, peakKB } from '../e2e/kit/memory.mjs';
 import { until } from '../e2e/kit/wait.mjs';
 import { World } from '../e2e/kit/world.mjs';
-import { ABORT, AUTHORIZER, BEGIN, DATA, END, FILTER, Front, GET_VALUES, PARAMS, STDIN, STDOUT, begin, exchange,
+import { ABORT, AUTHORIZER, BEGIN, DATA, END, FILTER, Front, GET_VALUES, PARAMS, STDIN, STDOUT, UNKNOWN_TYPE, VALUES, begin, exchange,
     pair, pairs, params, post, record, request } from './front.mjs';
 
 /** Bodies of 8 MB and what is made of them, the window, and an event of 8 MB on its way to a stream. */
@@ -72,7 +72,8 @@ describe('a hostile web server', () => {
         'a beginning of another length': Buffer.concat([record(BEGIN, Buffer.alloc(7)), params(plain)]),
         'a body before the parameters have ended': Buffer.concat([begin(), record(PARAMS, plain), record(STDIN)]),
         'an answer': Buffer.concat([record(STDOUT, 'Status: 200\r\n\r\n'), record(END, Buffer.alloc(8))]),
-        'FCGI_GET_VALUES': record(GET_VALUES, pair('FCGI_MAX_CONNS', ''), { id: 0 }),
+        'a question with half a name': record(GET_VALUES, pair('FCGI_MAX_CONNS', '').subarray(0, 9), { id: 0 }),
+        'FCGI_GET_VALUES within a request': Buffer.concat([begin(), record(GET_VALUES, pair('FCGI_MAX_CONNS', ''), { id: 0 })]),
         'request id 0': Buffer.concat([begin({ id: 0 }), params(plain, { id: 0 })]),
         'another request id in the parameters': Buffer.concat([begin(), params(plain, { id: 2 })]),
         'two requests at once': Buffer.concat([begin(), begin({ id: 2 }), params(plain), params(plain, { id: 2 })]),
@@ -99,6 +100,59 @@ describe('a hostile web server', () => {
             assert.equal(front.received.length, 0);
         });
     }
+
+    const values = (...names) => record(GET_VALUES, Buffer.concat(names.map((name) => pair(name, ''))), { id: 0 });
+
+    it('asks for values before each of two requests: they are answered, and so are the requests', async () => {
+        const front = await Front.connect(where);
+        const ask = values('FCGI_MPXS_CONNS', 'FCGI_MAX_CONNS', 'FCGI_MAX_REQS', 'FCGI_WHATEVER');
+        const json = { HTTP_ACCEPT: 'application/json' };
+        for (let i = 1; i <= 2; i++) {
+            await front.send(ask);
+            await front.until('the values', () => front.records.filter(({ type }) => type === VALUES).length === i);
+            await front.send(request('limit=1', json, { flags: 1 }));
+            await front.until('the end of the answer', () => front.records.filter(({ type }) => type === END).length === i);
+        }
+        const answers = front.records.filter(({ type }) => type === VALUES);
+        assert.ok(answers.every(({ id }) => id === 0));
+        assert.match(answers[1].content.toString('latin1'),
+            /^\x0e.FCGI_MAX_CONNS(\d+)\r.FCGI_MAX_REQS\1\x0f\x01FCGI_MPXS_CONNS0$/s);
+        assert.equal(front.output.match(/^Status: 200/gm).length, 2);
+        front.close();
+    });
+
+    it('asks for values, cut at each byte, in one write with a request', async () => {
+        const bytes = Buffer.concat([values('FCGI_MPXS_CONNS'), request('limit=1', { HTTP_ACCEPT: 'application/json' })]);
+        await Promise.all(Array.from({ length: 50 }, async (_, cut) => {
+            const front = await Front.connect(where);
+            front.socket.setNoDelay(true);
+            await front.send(bytes.subarray(0, cut));
+            await front.send(bytes.subarray(cut));
+            await front.end(3000);
+            assert.deepEqual(front.records.map(({ type }) => type).filter((type) => type !== STDOUT), [VALUES, END]);
+            assert.equal(front.status, 200);
+            front.close();
+        }));
+    });
+
+    it('asks what nobody knows: it is told that the type is unknown, and the request is answered', async () => {
+        const front = await exchange(where, Buffer.concat([record(77, 'x', { id: 0, padding: 7 }),
+            request('limit=1', { HTTP_ACCEPT: 'application/json' })]));
+        assert.deepEqual([...front.records[0].content], [77, 0, 0, 0, 0, 0, 0, 0]);
+        assert.equal(front.records[0].type, UNKNOWN_TYPE);
+        assert.equal(front.status, 200);
+    });
+
+    it('asks for ever and takes no answer: the connection is closed, and memory stays bounded', async () => {
+        const front = await Front.connect(where, { readable: false });
+        front.socket.pause();
+        const many = Buffer.concat(Array(1000).fill(values('FCGI_MAX_CONNS')));
+        for (let i = 0; i < 400 && !front.closed && !front.error; i++)
+            await Promise.race([front.send(many), front.until('the end', () => front.closed || front.error)]);
+        await front.until('the end', () => front.closed || front.error);
+        assert.match(world.responder.output(), /answers to FCGI_GET_VALUES are not read/);
+        front.close();
+    });
 
     it('sends noise', async () => {
         const fronts = await Promise.all(Array.from({ length: 100 }, async (_, i) => {
@@ -193,7 +247,7 @@ describe('a hostile web server', () => {
         });
     }
 
-    for (const [length, status] of [['-1', 400], ['+29', 400], ['0x1d', 400], ['29, 29', 400], ['29 ', 400], ['1e1', 400],
+    for (const [length, status] of [['-2', 400], ['-1x', 400], ['+29', 400], ['0x1d', 400], ['29, 29', 400], ['1e1', 400],
         ['9223372036854775808', 400], ['99999999999999999999999', 400], ['9223372036854775807', 413], ['8388609', 413]]) {
         it(`says CONTENT_LENGTH ${JSON.stringify(length)}: ${status}`, async () => {
             const before = written();

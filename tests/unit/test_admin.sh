@@ -82,6 +82,47 @@ untouched() {
 echo '# init'
 test_that 'init makes a database' ends 0 'made, epoch [0-9a-z]\{4\}$' "$freshet" init --db "$db"
 epoch=$(sql 'SELECT epoch FROM feed')
+modes_are() {
+    found=$(stat -c %a "$@" | tr '\n' ' ')
+    [ "$found" = "$modes " ] || {
+        echo "modes $found instead of $modes"
+        return 1
+    }
+}
+modes=600
+test_that 'which is its user'"'"'s alone, whatever the umask' modes_are "$db"
+(umask 000 && "$freshet" init --db "$dir/umask.db" >/dev/null)
+test_that 'also where the umask lets all in' modes_are "$dir/umask.db"
+group=$(id -gn)
+(umask 077 && "$freshet" init --db "$dir/shared/events.db" --group "$group" >"$dir/out")
+modes='2770 660'
+test_that 'init --group makes a directory and a database for a group' modes_are "$dir/shared" "$dir/shared/events.db"
+test_that 'and says how to get into it' grep -q "usermod -aG $group USER" "$dir/out"
+(umask 077 && sqlite3 "$dir/shared/events.db" "INSERT INTO events(topic, data) VALUES ('a', 'b')" \
+    ".shell stat -c %a '$dir/shared/events.db-wal' '$dir/shared/events.db-shm' >'$dir/beside'")
+test_that 'SQLite makes its files for the group too' [ "$(tr '\n' ' ' <"$dir/beside")" = '660 660 ' ]
+mkdir "$dir/own"
+chmod 755 "$dir/own"
+"$freshet" init --db "$dir/own/events.db" >/dev/null
+ln -s "$dir/own/events.db" "$dir/link.db"
+test_that 'init --group opens one that exists, also through a link' ends 0 'exists already, epoch' \
+    "$freshet" init --db "$dir/link.db" --group "$group"
+test_that 'and its directory' modes_are "$dir/own" "$dir/own/events.db"
+modes="$(stat -c %a "$dir") 600"
+test_that 'a directory with other files is not touched' ends 1 "$dir: is left as it is" \
+    "$freshet" init --db "$db" --group "$group"
+test_that 'nor is the database in it' modes_are "$dir" "$db"
+test_that 'and no new one is made in it' ends 1 "$dir: is left as it is" \
+    "$freshet" init --db "$dir/another.db" --group "$group"
+test_that 'really none' [ ! -e "$dir/another.db" ]
+test_that 'a group that does not exist' ends 1 'groupadd --system no-such-group' \
+    "$freshet" init --db "$dir/none/another.db" --group no-such-group
+mkdir "$dir/texts"
+echo text >"$dir/texts/a.txt"
+modes="$(stat -c %a "$dir/texts" "$dir/texts/a.txt" | tr '\n' ' ' | sed 's/ $//')"
+test_that 'what is no database is given to nobody' ends 1 'not an SQLite database' \
+    "$freshet" init --db "$dir/texts/a.txt" --group "$group"
+test_that 'and stays as it is' modes_are "$dir/texts" "$dir/texts/a.txt"
 test_that 'init again says that it exists' ends 0 'exists already' "$freshet" init --db "$db"
 test_that 'and leaves it as it is' [ "$(sql 'SELECT epoch FROM feed')" = "$epoch" ]
 test_that 'the sqlite3 shell can make one too' make_schema_with_the_shell "$dir/shell.db"
@@ -116,6 +157,14 @@ test_that 'status as JSON' ends 0 '"events":5,"oldest":1,"newest":5,"pruned_thro
 cp "$dir/out" "$dir/json"
 test_that 'JSON that others can read' [ "$(sqlite3 :memory: \
     "SELECT key, value FROM json_each(readfile('$dir/json'), '\$.sources')")" = 'wiki "en"|42' ]
+# Somebody has it open, so there is a WAL.
+through_a_link() {
+    ln -s "$db" "$dir/link-to.db"
+    sqlite3 "$db" "UPDATE ingest_cursor SET position = '41'" "UPDATE ingest_cursor SET position = '42'" \
+        ".shell '$freshet' status --db '$dir/link-to.db' >'$dir/linked'"
+    grep -q '^WAL bytes *[1-9]' "$dir/linked" || { cat "$dir/linked"; return 1; }
+}
+test_that 'status through a link finds the WAL' through_a_link
 test_that 'status of a missing file gives advice' ends 1 'freshet init --db' \
     "$freshet" status --db "$dir/missing.db"
 

@@ -133,6 +133,31 @@ finds file 'a database of another program'
 test_that 'a missing file is named' ends 1 'no such file' "$freshet" check --db "$dir/missing.db"
 test_that 'a directory is none' ends 1 'not a regular file' "$freshet" check --db "$dir"
 
+echo '# who may write'
+sharing() {
+    fresh
+    chmod "$1" "$db"
+    chmod "$2" "$dir"
+}
+sharing 600 700
+test_that 'one user alone is fine' ends 0 "^ok *writers *user $(id -un), mode 0600" "$freshet" check --db "$db"
+sharing 660 755
+test_that 'a group that may not write the directory' ends 0 \
+    "^warn *writers *group $(id -gn) may write the database, but $dir, where" "$freshet" check --db "$db"
+test_that 'and what to do is named' ends 0 "→ freshet init --group [A-Za-z0-9_-]* --db $db\$" "$freshet" check --db "$db"
+sharing 660 770
+test_that 'a directory that does not hand its group on' ends 0 '^warn *writers .*(setgid)\|(setgid) to' \
+    "$freshet" check --db "$db"
+sharing 660 2770
+test_that 'a group and a directory of its own are fine' ends 0 "^ok *writers *group $(id -gn), mode 0660" \
+    "$freshet" check --db "$db"
+: >"$db-wal"
+chmod 644 "$db-wal"
+test_that 'a -wal that the group may not write' ends 0 "$db-wal shuts some\|^warn *writers .*-wal" \
+    "$freshet" check --db "$db"
+rm -f "$db-wal"
+chmod 700 "$dir"
+
 echo '# the head of the file'
 damage file 'application_id is 0x00000001, although' 'PRAGMA application_id = 1'
 damage file 'newer version of freshet: user_version is 7' 'PRAGMA user_version = 7'

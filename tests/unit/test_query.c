@@ -346,12 +346,18 @@ a_path_may_name_an_event(void **state)
     } rows[] = {
         {NULL, "/events", NULL},
         {NULL, "/events/", NULL},
-        {NULL, "/events/12-k3f9", "12-k3f9"},
-        {NULL, "/a/b/7", "7"},
-        {NULL, "/events/old", NULL},
         {NULL, NULL, NULL},
-        {"", "/events/12", "12"},
         {"/", "/events", NULL},
+        /* the web server passes a whole path as the endpoint: a topic may be in it */
+        {NULL, "/rooms/42", NULL},
+        {NULL, "/rooms/12-k3f9", NULL},
+        {"", "/rooms/4hx0ab", NULL},
+        {"/12", "/rooms/42", "12"},
+        /* it does not split: all of the path is the endpoint */
+        {"/events", "", NULL},
+        {"/events", NULL, NULL},
+        {"/12-k3f9", "", NULL},
+        /* below the endpoint */
         {"/12-k3f9", "/events", "12-k3f9"},
         {"/old", "/events", "old"}, /* the web server says that it is a part of us */
         {"/12/13", "/events", "12/13"},
@@ -362,6 +368,17 @@ a_path_may_name_an_event(void **state)
         assert_true(
             text_equal(query_event(text_of(rows[i].path_info), text_of(rows[i].script_name)),
                        text_of(rows[i].event)));
+}
+
+static void
+the_endpoint_is_the_path_without_the_event(void **state)
+{
+    (void)state;
+    assert_true(
+        text_equal(query_endpoint(TEXT_LIT("/12"), TEXT_LIT("/events")), TEXT_LIT("/events")));
+    assert_true(text_equal(query_endpoint(TEXT_LIT("/events"), TEXT_LIT("")), TEXT_LIT("/events")));
+    assert_true(text_equal(query_endpoint(TEXT_LIT("/events"), TEXT_NONE), TEXT_LIT("/events")));
+    assert_null(query_endpoint(TEXT_NONE, TEXT_NONE).p);
 }
 
 static void
@@ -448,6 +465,7 @@ main(void)
         cmocka_unit_test(pages_have_names_of_their_own),
         cmocka_unit_test(a_link_has_the_filter_and_another_start),
         cmocka_unit_test(a_path_may_name_an_event),
+        cmocka_unit_test(the_endpoint_is_the_path_without_the_event),
         cmocka_unit_test(a_query_survives_a_failure_at_every_allocation),
     };
 

@@ -93,8 +93,6 @@ what_is_no_request_is_garbage(void **state)
     assert_int_equal(look(&b), RECORD_GARBAGE);
     put_record(&b, PARAMS, 1, TEXT_LIT(""), 0); /* without a beginning */
     assert_int_equal(look(&b), RECORD_GARBAGE);
-    put_record(&b, 9, 0, TEXT_LIT(""), 0); /* FCGI_GET_VALUES */
-    assert_int_equal(look(&b), RECORD_GARBAGE);
     put_begin(&b, 1);
     put_record(&b, PARAMS, 2, TEXT_LIT(""), 0); /* of another request */
     assert_int_equal(look(&b), RECORD_GARBAGE);
@@ -112,6 +110,81 @@ what_is_no_request_is_garbage(void **state)
     b.data[2 * RECORD_HEAD] = 3; /* version of the second record */
     assert_int_equal(look(&b), RECORD_GARBAGE);
     buf_finish(&b);
+}
+
+/* What is answered to a record of this type and content; NULL = it is refused. */
+static const char *
+answer_to(int type, struct text content, size_t *n)
+{
+    static char answer[512];
+    struct buf b, out;
+    size_t used = 0;
+    bool good;
+
+    buf_init(&b, REQUEST_MAX);
+    buf_init(&out, sizeof answer);
+    put_record(&b, type, 0, content, 3);
+    for (size_t prefix = 0; prefix < b.length; prefix++)
+        assert_int_equal(record_look((struct text){b.data, prefix}, &used), RECORD_PARTLY);
+    put_begin(&b, 1);
+    assert_int_equal(record_look(buf_view(&b), &used), RECORD_MANAGEMENT);
+    assert_int_equal(used, RECORD_HEAD + content.n + 3);
+    good = record_answer_management(&out, (struct text){b.data, used}, 19950);
+    assert_true(out.length < sizeof answer);
+    memcpy(answer, out.data ? out.data : "", out.length);
+    *n = out.length;
+    buf_finish(&b);
+    buf_finish(&out);
+    return good ? answer : NULL;
+}
+
+#define ANSWER(text)                                                                               \
+    {                                                                                              \
+        text, sizeof(text) - 1                                                                     \
+    }
+
+static void
+a_web_server_may_ask_for_values(void **state)
+{
+    static const struct {
+        struct text content, answer;
+    } rows[] = {
+        {TEXT_LIT(""), ANSWER("\1\x0a\0\0\0\0\0\0")},
+        {TEXT_LIT("\x0e\0FCGI_MAX_CONNS"), ANSWER("\1\x0a\0\0\0\x15\0\0\x0e\5FCGI_MAX_CONNS19950")},
+        {TEXT_LIT("\xf\0FCGI_MPXS_CONNS\xd\0FCGI_MAX_REQS\xe\0FCGI_MAX_CONNS"),
+         ANSWER("\1\x0a\0\0\0\x3b\0\0\x0e\5FCGI_MAX_CONNS19950\xd\5FCGI_MAX_REQS19950"
+                "\xf\1FCGI_MPXS_CONNS0")},
+        /* unknown names are left out, a value that is sent along and a repetition count for nothing
+         */
+        {TEXT_LIT("\x4\2FCGIxx\xf\3FCGI_MPXS_CONNSyes\xf\0FCGI_MPXS_CONNS"
+                  "\x80\0\0\x15\0FCGI_MAX_CONNS_and_so"),
+         ANSWER("\1\x0a\0\0\0\x12\0\0\xf\1FCGI_MPXS_CONNS0")},
+    };
+    static const struct text refused[] = {TEXT_LIT("\x0e"), TEXT_LIT("\x0e\0FCGI_MAX_CONN"),
+                                          TEXT_LIT("\xff\xff"), TEXT_LIT("\1\1a")};
+    size_t n;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        const char *answer = answer_to(9, rows[i].content, &n);
+
+        assert_non_null(answer);
+        if (!text_equal((struct text){answer, n}, rows[i].answer))
+            fail_msg("row %zu: %zu bytes", i, n);
+    }
+    for (size_t i = 0; i < COUNT_OF(refused); i++)
+        assert_null(answer_to(9, refused[i], &n));
+}
+
+static void
+an_unknown_question_is_answered_too(void **state)
+{
+    size_t n;
+    const char *answer = answer_to(200, TEXT_LIT("whatever"), &n);
+
+    (void)state;
+    assert_int_equal(n, 16);
+    assert_memory_equal(answer, "\1\x0b\0\0\0\x08\0\0\xc8\0\0\0\0\0\0\0", 16);
 }
 
 /* Any bytes give an answer, and a look never reads beyond them. */
@@ -180,6 +253,8 @@ main(void)
         cmocka_unit_test(a_request_is_whole_at_its_last_byte_and_not_before),
         cmocka_unit_test(a_web_server_says_whether_it_keeps_the_connection),
         cmocka_unit_test(what_is_no_request_is_garbage),
+        cmocka_unit_test(a_web_server_may_ask_for_values),
+        cmocka_unit_test(an_unknown_question_is_answered_too),
         cmocka_unit_test(random_bytes_never_confuse_a_look),
         cmocka_unit_test(output_is_split_at_65535_bytes),
     };

@@ -63,7 +63,7 @@ export class Peer {
                 break;
         }
         const [first, ...rest] = out.toString().split('\r\n\r\n');
-        return { status: Number(/^Status: (\d+)/.exec(first)[1]), head: first, body: rest.join('\r\n\r\n') };
+        return { status: Number(/^Status: (\d+)/m.exec(first)[1]), head: first, body: rest.join('\r\n\r\n') };
     }
 
     async next() {

@@ -23,13 +23,13 @@ export class Lighttpd {
 
         const responder = [program('freshet-fcgi'), '--db', place.db, ...(place.options ?? [])].join(' ');
         const exchanges = [
+            ...place.edits ?? [],
             // lighttpd refuses to become root, and only root can become another user.
             ['server.username ', '#server.username '],
             ['server.groupname ', '#server.groupname '],
             ['server.port ', `server.bind = "127.0.0.1"\nserver.port `],
             [' = 80\n', ` = ${lighttpd.port}\n`],
             ['/usr/share/freshet/web', place.web],
-            ...place.edits ?? [],
         ];
         if (variant === 'cgi') {
             const script = join(lighttpd.dir, 'events.cgi');

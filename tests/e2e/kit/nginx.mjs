@@ -39,10 +39,10 @@ export class Nginx {
 
         const fastcgi = place.socket.startsWith('/') ? `unix:${place.socket}` : place.socket;
         const common = [
+            ...place.edits ?? [],
             ['unix:/run/freshet/freshet.sock', fastcgi],
             ['/usr/share/freshet/web', place.web],
             ['listen 80;', `listen 127.0.0.1:${nginx.port};`],
-            ...place.edits ?? [],
         ];
         const site = join(nginx.dir, 'conf.d', 'freshet.conf');
         if (variant === 'production') {
