@@ -27,7 +27,7 @@ static const struct option_row rows[] = {
     OPTION(TEXT, topic, "topic", NULL, 0, 0, "TOPIC", "the topic, of events that name none"),
     OPTION(TEXT, type, "type", NULL, 0, 0, "TYPE", "the type, of events that name none"),
     OPTION(TEXT, key, "key", NULL, 0, 0, "KEY",
-           "idempotency key; of several events KEY/1, KEY/2 and so on"),
+           "idempotency key of the events that bring none along"),
     OPTION(FLAG, json, "json", "off", 0, 0, NULL,
            "arguments, or lines of standard input, are events as JSON"),
     OPTION(SIZE, event_max, "event-bytes", "1M", 1, 268435456, "BYTES", "longest data of an event"),
@@ -48,7 +48,6 @@ struct batch {
     const struct settings *settings;
     struct event *events;
     char **decoded; /* of the events that are JSON */
-    char **keys;    /* those made from --key */
     size_t n, room;
     struct buf input;
 };
@@ -64,7 +63,7 @@ make_room(struct batch *b, struct errbuf *eb)
 {
     size_t room = b->room ? b->room * 2 : 16;
     struct event *events;
-    char **decoded, **keys;
+    char **decoded;
 
     if (b->n < b->room)
         return ERR_OK;
@@ -72,9 +71,7 @@ make_room(struct batch *b, struct errbuf *eb)
         b->events = events;
     if ((decoded = mem_realloc(b->decoded, room * sizeof *decoded)))
         b->decoded = decoded;
-    if ((keys = mem_realloc(b->keys, room * sizeof *keys)))
-        b->keys = keys;
-    if (!events || !decoded || !keys)
+    if (!events || !decoded)
         return no_memory(eb);
     b->room = room;
     return ERR_OK;
@@ -83,13 +80,10 @@ make_room(struct batch *b, struct errbuf *eb)
 static void
 batch_finish(struct batch *b)
 {
-    for (size_t i = 0; i < b->n; i++) {
+    for (size_t i = 0; i < b->n; i++)
         mem_free(b->decoded[i]);
-        mem_free(b->keys[i]);
-    }
     mem_free(b->events);
     mem_free(b->decoded);
-    mem_free(b->keys);
     buf_finish(&b->input);
 }
 
@@ -121,7 +115,6 @@ add(struct batch *b, struct text s, struct errbuf *eb)
         return err;
     e = &b->events[b->n];
     b->decoded[b->n] = NULL;
-    b->keys[b->n] = NULL;
     *e = (struct event){.data = s};
     b->n++;
     if (settings->json)
@@ -226,47 +219,73 @@ gather(struct batch *b, char **arguments, size_t n, struct errbuf *eb)
                              : add(b, without_line_end(buf_view(&b->input)), eb);
 }
 
-/* Gives keys to those that have none, and holds every event against the rules. */
 static enum err
-check(struct batch *b, struct errbuf *eb)
+check(const struct batch *b, struct errbuf *eb)
 {
-    for (size_t i = 0; i < b->n; i++) {
-        struct event *e = &b->events[i];
-        struct buf key;
-        enum err err;
+    enum err err = event_check_request(text_of(b->settings->key), b->events, b->n, eb);
 
-        if (b->settings->key && !e->key.p) {
-            buf_init(&key, SIZE_MAX / 4);
-            buf_string(&key, b->settings->key);
-            if (b->n > 1)
-                buf_format(&key, "/%zu", i + 1);
-            b->keys[i] = buf_take(&key);
-            if (!b->keys[i])
-                return no_memory(eb);
-            e->key = text_of(b->keys[i]);
-        }
+    for (size_t i = 0; err == ERR_OK && i < b->n; i++) {
+        const struct event *e = &b->events[i];
+
         err = event_check(e, (size_t)b->settings->event_max, eb);
         if (err == ERR_INVALID && !e->topic.p)
             err_set(eb, err, "there is no topic; name it with --topic");
         if (err != ERR_OK)
             return b->n > 1 ? say_where("event", i + 1, err, eb) : err;
     }
-    return b->n > 0 ? ERR_OK : err_set(eb, ERR_INVALID, "there is no event in the input");
+    if (err == ERR_OK && b->n == 0)
+        err = err_set(eb, ERR_INVALID, "there is no event in the input");
+    return err;
 }
 
 /* ---- writing ---- */
 
 static void
-say_repeated(const struct event *e, const char *epoch)
+say_repeated(const struct batch *batch, size_t i, const char *epoch)
 {
+    const struct event *e = &batch->events[i];
+    char room[EVENT_KEY_MAX + 1];
     struct buf b;
 
     buf_init(&b, SIZE_MAX / 4);
-    show_text(&b, e->key, SHOW_ALL);
+    show_text(&b, event_key(e, text_of(batch->settings->key), i, batch->n, room), SHOW_ALL);
     fprintf(stderr,
             "%s: key \"%.*s\" is known, nothing was written for it: it is event %" PRId64 "-%s\n",
             set.program, (int)b.length, b.data, e->id, epoch);
     buf_finish(&b);
+}
+
+/* --key is that of this very input: with another one it was a mistake to use it again. */
+static enum err
+check_key(const struct batch *b, struct store *store, struct errbuf *eb)
+{
+    enum store_request request = STORE_REQUEST_NEW;
+    struct text key = text_of(b->settings->key);
+    struct store_holder holder;
+    enum err err =
+        key.p ? store_request(store, key, b->events, b->n, &request, &holder, eb) : ERR_OK;
+
+    if (err != ERR_OK || request != STORE_REQUEST_OTHER)
+        return err;
+    store_rollback(store);
+    return err_set(eb, ERR_EXISTS,
+                   "--key is that of other events, or some of them have been deleted; nothing was "
+                   "written");
+}
+
+static enum err
+append_events(struct batch *b, struct store *store, bool *repeated, struct errbuf *eb)
+{
+    enum err err = ERR_OK;
+
+    for (size_t i = 0; err == ERR_OK && i < b->n; i++) {
+        struct event e = b->events[i];
+        char room[EVENT_KEY_MAX + 1];
+
+        e.key = event_key(&e, text_of(b->settings->key), i, b->n, room);
+        err = store_append(store, &e, &b->events[i].id, &repeated[i], eb);
+    }
+    return err;
 }
 
 static enum err
@@ -274,8 +293,10 @@ write_events(struct batch *b, struct store *store, bool *repeated, struct errbuf
 {
     enum err err = store_begin(store, eb);
 
-    for (size_t i = 0; err == ERR_OK && i < b->n; i++)
-        err = store_append(store, &b->events[i], &b->events[i].id, &repeated[i], eb);
+    if (err == ERR_OK)
+        err = check_key(b, store, eb);
+    if (err == ERR_OK)
+        err = append_events(b, store, repeated, eb);
     if (err == ERR_OK)
         err = store_commit(store, eb);
     if (err != ERR_OK)
@@ -283,7 +304,7 @@ write_events(struct batch *b, struct store *store, bool *repeated, struct errbuf
     for (size_t i = 0; i < b->n; i++) {
         printf("%" PRId64 "-%s\n", b->events[i].id, store_epoch(store));
         if (repeated[i])
-            say_repeated(&b->events[i], store_epoch(store));
+            say_repeated(b, i, store_epoch(store));
     }
     return ERR_OK;
 }

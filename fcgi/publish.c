@@ -289,7 +289,10 @@ send_outcome(struct conn *c, const struct writer_job *job)
         respond_problem(c, 403, "Forbidden", "", job->why.text);
         break;
     case ERR_EXISTS:
-        respond_problem(c, 409, "Conflict", "", job->why.text);
+        if (job->reused)
+            respond_problem(c, 422, "Unprocessable Content", "", job->why.text);
+        else
+            respond_problem(c, 409, "Conflict", "", job->why.text);
         break;
     case ERR_BUSY:
     case ERR_NOMEM:

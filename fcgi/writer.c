@@ -3,12 +3,10 @@
 #include <assert.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "http/body.h"
 
 TAILQ_HEAD(writer_job_list, writer_job);
 
@@ -27,186 +25,96 @@ struct writer {
     void *context;
 };
 
-struct writer_job *
-writer_job_create(size_t body_max)
-{
-    struct writer_job *job = mem_zalloc(sizeof *job);
+/* ---- groups ---- */
 
-    if (job)
-        buf_init(&job->body, body_max);
-    return job;
-}
+/* What the database refused, for one line in the log however many there are. */
+struct refusals {
+    size_t n;
+    struct errbuf first;
+};
 
-void
-writer_job_destroy(struct writer_job *job)
-{
-    if (!job)
-        return;
-    buf_finish(&job->body);
-    grants_finish(&job->may);
-    mem_free(job->topic);
-    mem_free(job->key);
-    mem_free(job->ids);
-    mem_free(job);
-}
-
-/* The key of the i-th of n events: its own, or made from the request's. */
+/* Anything but ERR_OK: the transaction is over, and nothing of it was written. */
 static enum err
-choose_key(const struct writer_job *job, size_t i, size_t n, struct event *e, char *made,
-           size_t size, struct errbuf *eb)
+write_part(struct writer *w, struct writer_job *job, struct refusals *refusals, struct errbuf *eb)
 {
-    int length;
+    enum err err = store_begin_part(w->store, eb);
 
-    if (e->key.p || !job->key)
-        return ERR_OK;
-    length = n == 1 ? snprintf(made, size, "%s", job->key)
-                    : snprintf(made, size, "%s/%zu", job->key, i + 1);
-    if (length > EVENT_KEY_MAX)
-        return err_set(eb, ERR_INVALID, "Idempotency-Key is longer than %d bytes", EVENT_KEY_MAX);
-    e->key = text_of(made);
-    return ERR_OK;
-}
-
-/* What is wrong with the i-th of n events. */
-static enum err
-blame(struct writer_job *job, size_t i, size_t n, enum err err, const char *why)
-{
-    return n == 1 ? err_set(&job->why, err, "%s", why)
-                  : err_set(&job->why, err, "event %zu: %s", i + 1, why);
-}
-
-/* Before the first row of the request is written. */
-static enum err
-check_all(const struct writer *w, struct writer_job *job, struct event *events, size_t n)
-{
-    char made[EVENT_KEY_MAX + 32];
-
-    for (size_t i = 0; i < n; i++) {
-        struct event e = events[i];
-        struct errbuf eb;
-        enum err err;
-
-        if (!e.topic.p)
-            events[i].topic = e.topic = text_of(job->topic);
-        err = choose_key(job, i, n, &e, made, sizeof made, &eb);
-        if (err == ERR_OK)
-            err = event_check(&e, w->limits.event_max, &eb);
-        if (err == ERR_OK && !grants_cover(&job->may, e.topic))
-            err = err_set(&eb, ERR_DENIED, "topic \"%.*s\" may not be written here", (int)e.topic.n,
-                          e.topic.p);
-        if (err != ERR_OK) {
-            job->too_large = e.data.n > w->limits.event_max;
-            return blame(job, i, n, err, eb.text);
-        }
-    }
-    return ERR_OK;
-}
-
-/* A key is a promise about one event: the same key for another topic is no repetition, and
- * answering with the first one's id would tell about a topic that the publisher may know nothing
- * of. */
-static enum err
-append(struct writer *w, struct writer_job *job, const struct event *events, size_t i, size_t n)
-{
-    char made[EVENT_KEY_MAX + 32];
-    struct event e = events[i];
-    struct errbuf why;
-    bool repeated = false, elsewhere = false;
-    enum err err = choose_key(job, i, n, &e, made, sizeof made, &job->why);
-
-    if (err == ERR_OK && e.key.p)
-        err = store_key_elsewhere(w->store, &e, &elsewhere, &job->why);
-    if (err == ERR_OK && elsewhere) {
-        err_set(&why, ERR_EXISTS, "key \"%.*s\" is that of an event of another topic", (int)e.key.n,
-                e.key.p);
-        return blame(job, i, n, ERR_EXISTS, why.text);
-    }
-    if (err == ERR_OK)
-        err = store_append(w->store, &e, &job->ids[i], &repeated, &job->why);
-    job->all_repeated = job->all_repeated && err == ERR_OK && repeated;
-    return err;
-}
-
-static bool
-has_keys(const struct writer_job *job, const struct event *events, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (events[i].key.p)
-            return true;
-    return job->key;
-}
-
-/* ERR_EXISTS: the request's fault, and nothing of it stays in the transaction. */
-static enum err
-append_all(struct writer *w, struct writer_job *job, const struct event *events, size_t n)
-{
-    bool in_parts = n > 1 && has_keys(job, events, n);
-    enum err err = in_parts ? store_begin_part(w->store, &job->why) : ERR_OK, end;
-
-    job->all_repeated = n > 0;
-    for (size_t i = 0; err == ERR_OK && i < n; i++)
-        err = append(w, job, events, i, n);
-    if (err == ERR_OK)
-        job->n = n;
-    if (!in_parts || (err != ERR_OK && err != ERR_EXISTS))
+    if (err != ERR_OK)
         return err;
-    end = store_end_part(w->store, err == ERR_OK, &job->why);
-    return end == ERR_OK ? err : end;
+    writer_job_append(job, w->store, w->limits.event_max);
+    if (job->err != ERR_OK && job->by_database && refusals->n++ == 0)
+        refusals->first = job->why;
+    err = store_end_part(w->store, job->err == ERR_OK, eb);
+    if (err == ERR_OK || job->err == ERR_OK)
+        return err;
+    *eb = job->why;
+    return job->err;
 }
 
-/* ERR_OK also when the request itself is refused: then nothing of it was written. Anything else
- * spoils the transaction. */
 static enum err
-write_job(struct writer *w, struct writer_job *job)
+write_one(struct writer *w, struct writer_job *job, struct refusals *refusals)
 {
-    struct body body;
-    enum err err = ERR_OK;
-
-    job->err = body_parse(&body, job->format, buf_view(&job->body), &job->why);
-    if (job->err == ERR_FULL) { /* not the disk */
-        job->too_large = true;
-        job->err = ERR_INVALID;
-    }
-    if (job->err == ERR_OK)
-        job->err = check_all(w, job, body.events, body.n);
-    if (job->err == ERR_OK) {
-        job->ids = mem_zalloc(body.n * sizeof *job->ids);
-        job->err = job->ids ? ERR_OK : err_set(&job->why, ERR_NOMEM, "out of memory");
-    }
-    if (job->err == ERR_OK)
-        err = job->err = append_all(w, job, body.events, body.n);
-    body_finish(&body);
-    return err == ERR_EXISTS ? ERR_OK : err;
-}
-
-static void
-write_group(struct writer *w, struct writer_job_list *group)
-{
-    struct writer_job *job;
     struct errbuf eb;
     enum err err = store_begin(w->store, &eb);
 
-    TAILQ_FOREACH (job, group, next) {
-        if (err != ERR_OK)
-            break;
-        err = write_job(w, job);
-        if (err != ERR_OK)
-            eb = job->why;
-    }
+    if (err == ERR_OK)
+        err = write_part(w, job, refusals, &eb);
     if (err == ERR_OK)
         err = store_commit(w->store, &eb);
-    else
-        store_rollback(w->store);
-    if (err == ERR_OK)
-        return;
-    log_line(LOG_ERROR, "publishing: %s", eb.text);
-    TAILQ_FOREACH (job, group, next) {
-        if (job->err == ERR_OK)
-            job->why = eb;
-        if (job->err == ERR_OK || job->err == err)
-            job->err = err;
+    if (err != ERR_OK && job->err == ERR_OK) {
+        job->err = err;
+        job->why = eb;
+        if (refusals->n++ == 0)
+            refusals->first = eb;
     }
+    return err;
 }
+
+static enum err
+write_together(struct writer *w, struct writer_job_list *group, struct refusals *refusals,
+               struct errbuf *eb)
+{
+    struct writer_job *job;
+    enum err err = store_begin(w->store, eb);
+
+    TAILQ_FOREACH (job, group, next)
+        if (err == ERR_OK)
+            err = write_part(w, job, refusals, eb);
+    return err == ERR_OK ? store_commit(w->store, eb) : err;
+}
+
+/* A trigger can end the whole transaction, a deferred foreign key its COMMIT, and not only an
+ * event's own row: then each of those that are not known to be at fault is tried alone. A disk that
+ * is full or broken is nobody's fault, and would be asked again for each. */
+static void
+write_group(struct writer *w, struct writer_job_list *group)
+{
+    struct refusals refusals = {0};
+    struct writer_job *job;
+    struct errbuf eb;
+    size_t n = 0;
+    enum err err = write_together(w, group, &refusals, &eb);
+    bool alone = err == ERR_INVALID || err == ERR_CORRUPT;
+
+    TAILQ_FOREACH (job, group, next) {
+        n++;
+        if (err == ERR_OK || job->err != ERR_OK)
+            continue;
+        if (alone) {
+            write_one(w, job, &refusals);
+        } else {
+            job->err = err;
+            job->why = eb;
+        }
+    }
+    if (err != ERR_OK && !alone)
+        log_line(LOG_ERROR, "publishing: %s", eb.text);
+    else if (refusals.n > 0)
+        log_line(LOG_ERROR, "publishing: %zu of %zu requests were refused, the first one: %s",
+                 refusals.n, n, refusals.first.text);
+}
+
+/* ---- the thread ---- */
 
 static void *
 run(void *context)

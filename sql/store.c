@@ -73,6 +73,8 @@ store_fail(struct store *s, const char *doing, struct errbuf *eb)
         err = ERR_NOMEM;
     if (err == ERR_NOMEM)
         return err_set(eb, ERR_NOMEM, "%s: %s: out of memory", s->path, doing);
+    if (err == ERR_INVALID) /* not the file is at fault, and the writer may be anybody */
+        return err_set(eb, err, "the database refuses it: %s", sqlite3_errmsg(s->db));
     advise(s, code, &advice);
     return err_set(eb, err, "%s: %s: %s%s", s->path, doing, sqlite3_errmsg(s->db), advice.text);
 }

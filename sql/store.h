@@ -168,18 +168,40 @@ enum err store_begin(struct store *s, struct errbuf *eb);
 enum err store_commit(struct store *s, struct errbuf *eb);
 void store_rollback(struct store *s);
 
-/* Inside a transaction: what is appended between the two is undone when it is not kept. After an
- * error the transaction is rolled back. */
+/* Inside a transaction: what is appended between the two is undone when it is not kept. An error
+ * between them does not roll the transaction back, so that the rest of it can go on: end the part
+ * without keeping it. After an error of these two themselves the transaction is rolled back; of
+ * end, ERR_INVALID says that what was appended has done that (a trigger can). */
 enum err store_begin_part(struct store *s, struct errbuf *eb);
 enum err store_end_part(struct store *s, bool keep, struct errbuf *eb);
 
 /* Inside a transaction. *id is the row's id; with a key that exists already, the id that the first
- * one got, *repeated is set and nothing is written. The event must have passed event_check(). */
+ * one got, *repeated is set and nothing is written. The event must have passed event_check().
+ * ERR_INVALID: the table, or a trigger of somebody's, refuses it; the text names no path and may be
+ * shown to whoever wrote the event. */
 enum err store_append(struct store *s, const struct event *e, int64_t *id, bool *repeated,
                       struct errbuf *eb);
-/* Inside a transaction. Whether the event's key is that of an event of another topic. */
-enum err store_key_elsewhere(struct store *s, const struct event *e, bool *elsewhere,
-                             struct errbuf *eb);
+
+/* The event that has a key. */
+struct store_holder {
+    int64_t id; /* 0: there is none */
+    bool same;  /* it has the topic, the type and the data that were asked for */
+    char topic[EVENT_TOPIC_MAX + 1];
+};
+/* Inside a transaction. Who has the event's key. */
+enum err store_key_holder(struct store *s, const struct event *e, struct store_holder *holder,
+                          struct errbuf *eb);
+
+enum store_request {
+    STORE_REQUEST_NEW,      /* no event has a key of this request */
+    STORE_REQUEST_REPEATED, /* all that it would append under its key are there, and no others */
+    STORE_REQUEST_OTHER,    /* the key was another request's, or some of its events are deleted */
+};
+/* Inside a transaction. What the table knows of a request of n events under one key: the keys that
+ * event_key() makes are looked up, and their topics, types and data compared. With _OTHER, *holder
+ * is one that has such a key, if there is one. */
+enum err store_request(struct store *s, struct text key, const struct event *events, size_t n,
+                       enum store_request *request, struct store_holder *holder, struct errbuf *eb);
 
 /* Where an ingest source stands, an opaque text. Set inside a transaction, so that position and
  * events are committed together. get: *position is a copy that the caller frees with mem_free(),

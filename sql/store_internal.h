@@ -25,6 +25,7 @@ struct store {
     char epoch[STORE_EPOCH_LENGTH + 1];
     sqlite3_stmt *statements[N_STATEMENTS];
     struct where_subject subject; /* the row whose data conditions are being asked */
+    bool in_part;                 /* of a transaction: what fails is undone by ending it */
 };
 
 /* sql/schema.sql. The two numbers below stand in it too. */

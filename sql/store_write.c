@@ -1,6 +1,7 @@
 #include "sql/store_internal.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -36,6 +37,7 @@ store_begin_part(struct store *s, struct errbuf *eb)
 
     assert(!sqlite3_get_autocommit(s->db));
     err = store_run(s, SQL_MARK, "writing", eb);
+    s->in_part = err == ERR_OK;
     if (err != ERR_OK)
         store_rollback(s);
     return err;
@@ -44,13 +46,25 @@ store_begin_part(struct store *s, struct errbuf *eb)
 enum err
 store_end_part(struct store *s, bool keep, struct errbuf *eb)
 {
-    enum err err = keep ? ERR_OK : store_run(s, SQL_BACK_TO_MARK, "writing", eb);
+    enum err err = ERR_OK;
 
+    s->in_part = false;
+    if (sqlite3_get_autocommit(s->db))
+        return err_set(eb, ERR_INVALID, "what was written has rolled its transaction back");
+    if (!keep)
+        err = store_run(s, SQL_BACK_TO_MARK, "writing", eb);
     if (err == ERR_OK)
         err = store_run(s, SQL_FORGET_MARK, "writing", eb);
     if (err != ERR_OK)
         store_rollback(s);
     return err;
+}
+
+static void
+give_up(struct store *s)
+{
+    if (!s->in_part)
+        store_rollback(s);
 }
 
 /* ---- events ---- */
@@ -112,27 +126,121 @@ store_append(struct store *s, const struct event *e, int64_t *id, bool *repeated
     if (err == ERR_OK && !*repeated)
         err = insert(s, e, id, eb);
     if (err != ERR_OK)
-        store_rollback(s);
+        give_up(s);
+    return err;
+}
+
+/* ---- keys ---- */
+
+static enum err
+key_holder(struct store *s, const struct event *e, struct text key, struct store_holder *holder,
+           struct errbuf *eb)
+{
+    sqlite3_stmt *st = s->statements[SQL_KEY_HOLDER];
+    struct text topic;
+    enum err err = ERR_OK;
+    int code;
+
+    *holder = (struct store_holder){0};
+    bind(st, 1, key);
+    bind(st, 2, e->topic);
+    bind(st, 3, e->type);
+    bind(st, 4, e->data);
+    code = sqlite3_step(st);
+    if (code == SQLITE_ROW) {
+        holder->id = sqlite3_column_int64(st, 0);
+        holder->same = sqlite3_column_int(st, 2) != 0;
+        topic = store_column(st, 1);
+        memcpy(holder->topic, topic.p, topic.n < EVENT_TOPIC_MAX ? topic.n : EVENT_TOPIC_MAX);
+    } else if (code != SQLITE_DONE) {
+        err = store_fail(s, "writing", eb);
+    }
+    store_reset(s, SQL_KEY_HOLDER);
     return err;
 }
 
 enum err
-store_key_elsewhere(struct store *s, const struct event *e, bool *elsewhere, struct errbuf *eb)
+store_key_holder(struct store *s, const struct event *e, struct store_holder *holder,
+                 struct errbuf *eb)
 {
-    sqlite3_stmt *st = s->statements[SQL_KEY_ELSEWHERE];
-    enum err err = ERR_OK;
-    int code;
+    enum err err = key_holder(s, e, e->key, holder, eb);
 
-    assert(!sqlite3_get_autocommit(s->db));
-    bind(st, 1, e->key);
-    bind(st, 2, e->topic);
-    code = sqlite3_step(st);
-    *elsewhere = code == SQLITE_ROW;
-    if (code != SQLITE_ROW && code != SQLITE_DONE)
-        err = store_fail(s, "writing", eb);
-    store_reset(s, SQL_KEY_ELSEWHERE);
     if (err != ERR_OK)
-        store_rollback(s);
+        give_up(s);
+    return err;
+}
+
+/* How many events have the request's key with a number behind it; counts no further than max. */
+static enum err
+count_parts(struct store *s, struct text key, size_t max, size_t *count, struct errbuf *eb)
+{
+    sqlite3_stmt *st = s->statements[SQL_COUNT_KEYS];
+    char from[EVENT_KEY_MAX + 2], to[EVENT_KEY_MAX + 2];
+    enum err err = ERR_OK;
+
+    snprintf(from, sizeof from, "%.*s" EVENT_KEY_PART, (int)key.n, key.p);
+    snprintf(to, sizeof to, "%.*s%c", (int)key.n, key.p, EVENT_KEY_PART[0] + 1);
+    bind(st, 1, text_of(from));
+    bind(st, 2, text_of(to));
+    sqlite3_bind_int64(st, 3, (int64_t)max);
+    if (sqlite3_step(st) == SQLITE_ROW)
+        *count = (size_t)sqlite3_column_int64(st, 0);
+    else
+        err = store_fail(s, "writing", eb);
+    store_reset(s, SQL_COUNT_KEYS);
+    return err;
+}
+
+/* Of the n events, those that take the request's key: how many there are, and how many of them the
+ * table has as they are. Ends at the first that it has otherwise; *holder is that one. */
+static enum err
+compare_parts(struct store *s, struct text key, const struct event *events, size_t n, size_t *parts,
+              size_t *same, struct store_holder *holder, struct errbuf *eb)
+{
+    enum err err = ERR_OK;
+
+    *parts = *same = 0;
+    *holder = (struct store_holder){0};
+    for (size_t i = 0; err == ERR_OK && i < n; i++) {
+        struct store_holder one;
+        char room[EVENT_KEY_MAX + 1];
+
+        if (events[i].key.p)
+            continue;
+        ++*parts;
+        err = key_holder(s, &events[i], event_key(&events[i], key, i, n, room), &one, eb);
+        *same += one.same;
+        if (one.id)
+            *holder = one;
+        if (one.id && !one.same)
+            break;
+    }
+    return err;
+}
+
+enum err
+store_request(struct store *s, struct text key, const struct event *events, size_t n,
+              enum store_request *request, struct store_holder *holder, struct errbuf *eb)
+{
+    const struct event nothing = {0};
+    struct store_holder single = {0};
+    size_t parts, same, numbered = 0;
+    enum err err = compare_parts(s, key, events, n, &parts, &same, holder, eb);
+
+    if (err == ERR_OK)
+        err = count_parts(s, key, n + 1, &numbered, eb);
+    if (err == ERR_OK && n > 1)
+        err = key_holder(s, &nothing, key, &single, eb);
+    if (err != ERR_OK)
+        give_up(s);
+    if (!holder->id)
+        *holder = single;
+    if (parts == 0 || (!holder->id && numbered == 0))
+        *request = STORE_REQUEST_NEW;
+    else if (same == parts && numbered == (n > 1 ? parts : 0) && !single.id)
+        *request = STORE_REQUEST_REPEATED;
+    else
+        *request = STORE_REQUEST_OTHER;
     return err;
 }
 

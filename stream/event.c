@@ -1,5 +1,7 @@
 #include "stream/event.h"
 
+#include <stdio.h>
+
 static enum err
 check_name(const char *member, struct text name, size_t max, struct errbuf *eb)
 {
@@ -57,4 +59,40 @@ event_check(const struct event *e, size_t data_max, struct errbuf *eb)
     if (e->key.p && memchr(e->key.p, '\0', e->key.n))
         return err_set(eb, ERR_INVALID, "key has a NUL byte");
     return ERR_OK;
+}
+
+static bool
+has_part(struct text key)
+{
+    return key.n > 0 && memchr(key.p, EVENT_KEY_PART[0], key.n);
+}
+
+enum err
+event_check_request(struct text key, const struct event *events, size_t n, struct errbuf *eb)
+{
+    int number = n > 1 ? snprintf(NULL, 0, EVENT_KEY_PART "%zu", n) : 0;
+
+    for (size_t i = 0; i < n; i++)
+        if (has_part(events[i].key))
+            return err_set(eb, ERR_INVALID,
+                           "event %zu: the key has the control character 0x1f, which is kept for "
+                           "requests of several events",
+                           i + 1);
+    if (!key.p)
+        return ERR_OK;
+    if (has_part(key) || memchr(key.p, '\0', key.n))
+        return err_set(eb, ERR_INVALID, "the request's key has a control character");
+    if (key.n < 1 || key.n + (size_t)number > EVENT_KEY_MAX)
+        return err_set(eb, ERR_INVALID, "the request's key has %zu bytes; it must have 1 to %d",
+                       key.n, EVENT_KEY_MAX - number);
+    return ERR_OK;
+}
+
+struct text
+event_key(const struct event *e, struct text key, size_t i, size_t n, char room[EVENT_KEY_MAX + 1])
+{
+    if (e->key.p || !key.p || n == 1)
+        return e->key.p ? e->key : key;
+    snprintf(room, EVENT_KEY_MAX + 1, "%.*s" EVENT_KEY_PART "%zu", (int)key.n, key.p, i + 1);
+    return text_of(room);
 }

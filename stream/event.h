@@ -20,6 +20,9 @@ enum {
 /* Event types with this prefix are the responder's own signals; they never carry an id. */
 #define EVENT_SIGNAL_PREFIX "freshet:"
 
+/* Stands between the key of a request and the number of one of its events; see event_key(). */
+#define EVENT_KEY_PART "\x1f"
+
 struct event {
     int64_t id;         /* 0 until the table has given one */
     int64_t created_ms; /* wall clock, since 1970; 0 = let the table say */
@@ -38,5 +41,16 @@ enum err event_check_type(struct text type, struct errbuf *eb);
  * no NUL; key, where present, is 1..EVENT_KEY_MAX bytes without NUL. ERR_INVALID with the reason.
  */
 enum err event_check(const struct event *e, size_t data_max, struct errbuf *eb);
+
+/* The key of a request of n events: 1..EVENT_KEY_MAX bytes, also with EVENT_KEY_PART and a number
+ * behind it when n > 1. EVENT_KEY_PART is not in it, nor in the keys that such a request's events
+ * bring along: so what is made by event_key() is no other request's key. */
+enum err event_check_request(struct text key, const struct event *events, size_t n,
+                             struct errbuf *eb);
+/* The key of the i-th (from 0) of the n events of one request: its own; else the request's, of
+ * several with EVENT_KEY_PART and i + 1 behind it; TEXT_NONE when there is neither. The request has
+ * passed event_check_request(). *room may be what the text points to. */
+struct text event_key(const struct event *e, struct text key, size_t i, size_t n,
+                      char room[EVENT_KEY_MAX + 1]);
 
 #endif

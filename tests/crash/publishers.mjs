@@ -63,7 +63,7 @@ export class Poster extends Publisher {
         if (form === 0)
             return { names, keys: [key], body: json(names[0]), headers: { 'Idempotency-Key': key } };
         if (form === 1) {
-            const keys = names.length === 1 ? [key] : names.map((_, i) => `${key}/${i + 1}`);
+            const keys = names.length === 1 ? [key] : names.map((_, i) => `${key}\x1f${i + 1}`);
             return { names, keys, body: names.map((name) => json(name)), headers: { 'Idempotency-Key': key } };
         }
         return { names, keys: names, type: 'ndjson', body: names.map((name) =>

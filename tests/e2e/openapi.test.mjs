@@ -265,6 +265,11 @@ describe('every response of doc/openapi.json, through nginx', { concurrency: fal
             },
             413: send({ ...event, data: 'x'.repeat(5000) }),
             415: send(event, { type: 'text/plain' }),
+            422: async () => {
+                const again = { headers: { 'Idempotency-Key': '"once"' } };
+                await send(event, again)();
+                return send({ ...event, data: 'another' }, again)();
+            },
             429: tooOften,
             503: noQueue,
         },

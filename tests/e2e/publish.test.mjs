@@ -131,7 +131,7 @@ for (const server of servers) {
             const options = { headers: { 'Idempotency-Key': 'request 1' } };
             const first = await accepted('again', [[null, 'first', 'request 1']], { topic: 'again', data: 'first' },
                 options);
-            const second = await accepted('again', [[null, 'first', 'request 1']], { topic: 'again', data: 'second' },
+            const second = await accepted('again', [[null, 'first', 'request 1']], { topic: 'again', data: 'first' },
                 options, '', 200);
             assert.deepEqual(second.json(), first.json());
             assert.equal(second.headers.location, first.headers.location);
@@ -152,10 +152,20 @@ for (const server of servers) {
         it('of several events the key is numbered', async () => {
             const options = { type: 'ndjson', headers: { 'Idempotency-Key': 'many' } };
             const body = lines({ topic: 'many', data: 1 }, { topic: 'many', data: 2, key: 'own' });
-            const expected = [[null, '1', 'many/1'], [null, '2', 'own']];
+            const expected = [[null, '1', 'many\x1f1'], [null, '2', 'own']];
             const first = await accepted('many', expected, body, options);
             const second = await accepted('many', expected, body, options, '', 200);
             assert.deepEqual(second.json(), first.json());
+        });
+
+        it('a key of several events is not the key of one that looks like it', async () => {
+            const send = (key, ...data) => post(world.url(), data.map((value) => ({ topic: 'apart', data: value })),
+                { headers: { 'Idempotency-Key': key } });
+            const answers = [await send('a/1', 'single'), await send('a', 'x', 'y'), await send('a/1', 'single'), await send('a', 'x', 'y')];
+            assert.deepEqual(answers.map((answer) => answer.status), [201, 201, 200, 200]);
+            assert.deepEqual(answers[2].json(), answers[0].json());
+            assert.deepEqual(answers[3].json(), answers[1].json());
+            assert.deepEqual(rows(db, 'apart').map(([, , data]) => data), ['single', 'x', 'y']);
         });
 
         it('a key per event: what is new is written, with 201', async () => {
@@ -175,8 +185,8 @@ for (const server of servers) {
         });
 
         it('many at once with one key are one event', async () => {
-            const answers = await Promise.all(Array.from({ length: 16 }, (_, i) =>
-                post(world.url(), { topic: 'race', data: i }, { headers: { 'Idempotency-Key': 'race' } })));
+            const answers = await Promise.all(Array.from({ length: 16 }, () =>
+                post(world.url(), { topic: 'race', data: 'same' }, { headers: { 'Idempotency-Key': 'race' } })));
             assert.deepEqual(answers.map((answer) => answer.status).sort(), [...Array(15).fill(200), 201]);
             assert.equal(new Set(answers.map((answer) => answer.text)).size, 1);
             assert.equal(rows(db, 'race').length, 1);
@@ -246,6 +256,47 @@ for (const server of servers) {
             Buffer.from('{"topic":"a","data":"\xff"}', 'latin1')));
         it('400: an Idempotency-Key of 256 bytes', () => refused(world, 400, /Idempotency-Key/, ok,
             { headers: { 'Idempotency-Key': 'k'.repeat(256) } }));
+        it('422: an Idempotency-Key that was used with another body; the same body again is known', async () => {
+            const one = { topic: 'once', type: 't', data: 'x' };
+            const options = (key) => ({ headers: { 'Idempotency-Key': key } });
+            const key = options('"of one"');
+            const first = await post(world.url(), one, key);
+            assert.equal(first.status, 201);
+            for (const other of [{ ...one, data: 'y' }, { ...one, data: '' }, { ...one, type: 'u' }, { topic: 'once', data: 'x' },
+                { ...one, topic: 'elsewhere' }, [one, one], [one, { ...one, data: 'y' }]]) {
+                const answer = await refused(world, 422, /Idempotency-Key "of one" was another request's/, other, key);
+                assert.ok(!answer.text.includes(world.db.epoch), answer.text);
+            }
+            const several = ['1', '2', '3'].map((data) => ({ topic: 'once', data }));
+            const many = options('of several');
+            assert.equal((await post(world.url(), several, many)).status, 201);
+            for (const other of [several.slice(0, 2), several.slice(1), [...several, one], several.toReversed(), several[0]])
+                await refused(world, 422, /was another request's/, other, many);
+            for (const [body, again] of [[one, key], [several, many]])
+                assert.equal((await post(world.url(), body, again)).status, 200);
+            // Events of their own keys are not part of it: what is new among them is written.
+            const mixed = [several[0], { topic: 'once', data: 'own', key: 'own 1' }];
+            const half = options('half');
+            assert.equal((await post(world.url(), mixed, half)).status, 201);
+            assert.equal((await post(world.url(), mixed, half)).status, 200);
+            assert.equal((await post(world.url(), [mixed[0], { ...mixed[1], key: 'own 2' }], half)).status, 201);
+        });
+        it('422: what of a request was deleted is not written again, all of it is', async () => {
+            const body = ['1', '2', '3'].map((data) => ({ topic: 'pruned', data }));
+            const key = { headers: { 'Idempotency-Key': 'pruned' } };
+            const ids = (await post(world.url(), body, key)).json().ids.map((id) => parseInt(id, 10));
+            for (const id of ids.slice(0, 2)) {
+                world.db.sql(`DELETE FROM events WHERE id = ${id}`);
+                await refused(world, 422, /some of its events have been deleted/, body, key);
+            }
+            world.db.sql(`DELETE FROM events WHERE id = ${ids[2]}`);
+            assert.equal((await post(world.url(), body, key)).status, 201);
+            assert.deepEqual(rows(world.db, 'pruned').map(([, , data]) => data), ['1', '2', '3']);
+        });
+        it('400: a key that is made like those of several events', async () => {
+            await refused(world, 400, /control character 0x1f/, { ...ok, key: 'a\x1f1' });
+            await refused(world, 400, /event 2: .*control character 0x1f/, [ok, { ...ok, key: 'a\x1f1' }]);
+        });
         it('409: a key that an event of another topic has; nothing is written and no id is told', async () => {
             await post(world.url(), { topic: 'keeper', data: 'a', key: 'held' });
             const single = { topic: 'other', data: 'b', key: 'held' };
@@ -255,8 +306,6 @@ for (const server of servers) {
                 assert.ok(!answer.text.includes(world.db.epoch), answer.text);
             };
             await taken(/^key "held" .* another topic/, single);
-            await taken(/^key "held" .* another topic/, { topic: 'other', data: 'b' },
-                { headers: { 'Idempotency-Key': 'held' } });
             await taken(/^event 3: key "held" .* another topic/,
                 [{ topic: 'other', data: 1 }, { topic: 'other', data: 2, key: 'free' }, single]);
             await taken(/^event 2: key "both" .* another topic/,
@@ -286,6 +335,44 @@ for (const server of servers) {
             const answer = await post(world.url(), { ...ok, data: 'x'.repeat(8192) });
             assert.equal(answer.status, 201);
         });
+    });
+
+    describe(`a trigger of the operator's refuses events, through ${server}`, { concurrency: false }, () => {
+        const ROUNDS = 6;
+        const kinds = [
+            ['RAISE(ABORT)', "RAISE(ABORT, 'no poison')", 400, /no poison/],
+            ['RAISE(FAIL)', "RAISE(FAIL, 'no poison')", 400, /no poison/],
+            ['RAISE(ROLLBACK), which ends the whole transaction', "RAISE(ROLLBACK, 'no poison')", 400, /no poison/],
+            ['an error in the trigger itself', "json_extract(NEW.data, '$.x')", 500, /cannot be written/],
+            ['a foreign key that COMMIT finds', null, 400, /FOREIGN KEY/],
+        ];
+        for (const [name, what, status, why] of kinds) {
+            it(`${name}: ${PUBLISHERS} publishers at once, and only the one with the poison is refused`, async (t) => {
+                const world = await open(t, {
+                    options: OPTIONS, parameters: ALLOWED,
+                    prepare: (db) => db.sql(what
+                        ? `CREATE TRIGGER picky AFTER INSERT ON events WHEN NEW.topic = 'poison' BEGIN SELECT ${what}; END`
+                        : 'CREATE TABLE user(name TEXT PRIMARY KEY); CREATE TABLE log(user TEXT REFERENCES user(name) DEFERRABLE INITIALLY DEFERRED); ' +
+                          "CREATE TRIGGER picky AFTER INSERT ON events WHEN NEW.topic = 'poison' BEGIN INSERT INTO log VALUES ('nobody'); END"),
+                });
+                await Promise.all(Array.from({ length: PUBLISHERS }, async (_, publisher) => {
+                    for (let round = 0; round < ROUNDS; round++) {
+                        const answer = await post(world.url(), publisher === 0
+                            ? lines({ topic: 'good', data: 'undone' }, { topic: 'poison', data: '{' })
+                            : { topic: 'good', data: `${publisher}/${round}` }, { type: publisher === 0 ? 'ndjson' : 'json' });
+                        assert.equal(answer.status, publisher === 0 ? status : 201, `${publisher}: ${answer.text}`);
+                        if (publisher === 0)
+                            assert.match(answer.json().detail, why);
+                        assert.ok(!answer.text.includes(world.dir) && !answer.text.includes('.db'), answer.text);
+                    }
+                }));
+                const data = rows(world.db, 'good').map(([, , one]) => one);
+                assert.equal(new Set(data).size, data.length);
+                assert.equal(data.length, (PUBLISHERS - 1) * ROUNDS);
+                assert.ok(!data.includes('undone'));
+                assert.match(world.responderLog(), /publishing: \d+ of \d+ requests were refused/);
+            });
+        }
     });
 
     describe(`publishing through ${server} is not allowed`, () => {

@@ -99,12 +99,24 @@ test_that 'arguments may be JSON too' ends 0 "^9-$epoch\$" publish --json '{"top
 test_that 'and null is data' rows_are 'c|-|null|-'
 
 test_that 'a key' ends 0 "^10-$epoch\$" publish --topic a --key 'k"1' first
-test_that 'again: the same id' ends 0 "^10-$epoch\$" publish --topic a --key 'k"1' second
+test_that 'again: the same id' ends 0 "^10-$epoch\$" publish --topic a --key 'k"1' first
 test_that 'and it is said' grep -q 'key "k"1" is known, nothing was written for it' "$dir/err"
 test_that 'but not on standard output' printed "10-$epoch"
+test_that 'with other data it was a mistake' ends 1 'key is that of other events' \
+    publish --topic a --key 'k"1' second
+test_that 'with another type too' ends 1 'key is that of other events' \
+    publish --topic a --type t --key 'k"1' first
 test_that 'the first one stays' rows_are 'a|-|first|k"1'
+part=$(printf '\037')
 test_that 'a key for several events' ends 0 "^12-$epoch\$" publish --topic a --key k 1 2
-test_that 'is numbered' rows_are 'a|-|1|k/1 a|-|2|k/2'
+test_that 'again: the same ids' ends 0 "^12-$epoch\$" publish --topic a --key k 1 2
+test_that 'with one event more it was a mistake' ends 1 'key is that of other events' \
+    publish --topic a --key k 1 2 3
+test_that 'with one less too' ends 1 'key is that of other events' publish --topic a --key k 1
+test_that 'a key that looks numbered is another one' ends 0 "^13-$epoch\$" publish --topic a --key k/1 1
+test_that 'one that is made so is refused' ends 1 'control character' \
+    publish --topic a --key "k${part}1" 1
+test_that 'they are numbered' rows_are "a|-|1|k${part}1 a|-|2|k${part}2 a|-|1|k/1"
 control=$(printf 'x\033[2J')
 publish --topic a --key "$control" 1 >/dev/null
 test_that 'a known key does not act upon the terminal' ends 0 'key "x\\x1b\[2J" is known' \
@@ -142,7 +154,7 @@ echo '# tail: what is there'
 sql "INSERT INTO events(topic, type, created, data) VALUES ('a/b', 't', 1000, 'one'),
     ('a/c', NULL, 2000, 'two' || char(10) || char(27) || '[2J' || char(155) || char(8238)),
     ('d', 'u', 3000, CAST(x'ff41' AS TEXT)), ('d', 't', 4000, 'four')"
-test_that 'all of it, in order' ends 0 "^1970-01-01 00:00:01	14-$epoch	a/b	t	one\$" tail_ --no-follow
+test_that 'all of it, in order' ends 0 "^1970-01-01 00:00:01	15-$epoch	a/b	t	one\$" tail_ --no-follow
 test_that 'controls are written out' grep -q 'message	two\\n\\x1b\[2J\\u009b\\u202e$' "$dir/out"
 test_that 'bytes that are not UTF-8 too' grep -q 'u	\\xffA$' "$dir/out"
 test_that 'the newest' ends 0 '	four$' tail_ --no-follow --last 1
@@ -152,7 +164,7 @@ test_that 'and nothing else' [ "$(wc -l <"$dir/out")" -eq 2 ]
 test_that 'types' ends 0 '	four$' tail_ --no-follow --type t
 test_that 'as often as wanted' [ "$(tail_ --no-follow --type t --type u | wc -l)" -eq 3 ]
 test_that 'none of the old ones' [ -z "$(tail_ --no-follow --last 0)" ]
-test_that 'JSON' ends 0 "^{\"id\":\"14-$epoch\",\"topic\":\"a/b\",\"type\":\"t\",\"created\":1000,\"data\":\"one\"}\$" \
+test_that 'JSON' ends 0 "^{\"id\":\"15-$epoch\",\"topic\":\"a/b\",\"type\":\"t\",\"created\":1000,\"data\":\"one\"}\$" \
     tail_ --no-follow --json
 cp "$dir/out" "$dir/json"
 test_that 'JSON whose controls are escaped' grep -q '"two\\n\\u001b\[2J\\u009b\\u202e"' "$dir/json"

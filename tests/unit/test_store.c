@@ -266,6 +266,98 @@ an_event_that_breaks_a_rule_rolls_its_transaction_back(void **state)
 }
 
 static void
+a_part_is_undone_alone(void **state)
+{
+    struct world *w = *state;
+    struct event e = {.topic = TEXT_LIT("a"), .data = TEXT_LIT("x")};
+    int64_t id;
+    bool repeated;
+
+    assert_int_equal(store_begin(w->store, &w->eb), ERR_OK);
+    for (int part = 0; part < 3; part++) {
+        assert_int_equal(store_begin_part(w->store, &w->eb), ERR_OK);
+        e.topic = TEXT_LIT("a");
+        assert_int_equal(store_append(w->store, &e, &id, &repeated, &w->eb), ERR_OK);
+        e.topic = part == 1 ? TEXT_LIT("") : TEXT_LIT("b");
+        assert_int_equal(store_append(w->store, &e, &id, &repeated, &w->eb),
+                         part == 1 ? ERR_INVALID : ERR_OK);
+        assert_int_equal(store_end_part(w->store, part != 1, &w->eb), ERR_OK);
+    }
+    assert_int_equal(store_commit(w->store, &w->eb), ERR_OK);
+    assert_int_equal(number(w, "SELECT count(*) FROM events"), 4);
+    /* What was undone has left no gap in the ids. */
+    assert_int_equal(marks(w).newest, 4);
+}
+
+static void
+a_trigger_that_ends_the_transaction_is_noticed(void **state)
+{
+    struct world *w = *state;
+    struct event e = {.topic = TEXT_LIT("a"), .data = TEXT_LIT("x")};
+    int64_t id;
+    bool repeated;
+
+    assert_int_equal(sqlite3_exec(w->store->db,
+                                  "CREATE TRIGGER picky AFTER INSERT ON events WHEN NEW.topic = 'p'"
+                                  " BEGIN SELECT RAISE(ROLLBACK, 'no poison'); END",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(store_begin(w->store, &w->eb), ERR_OK);
+    assert_int_equal(store_append(w->store, &e, &id, &repeated, &w->eb), ERR_OK);
+    assert_int_equal(store_begin_part(w->store, &w->eb), ERR_OK);
+    e.topic = TEXT_LIT("p");
+    assert_int_equal(store_append(w->store, &e, &id, &repeated, &w->eb), ERR_INVALID);
+    assert_string_equal(w->eb.text, "the database refuses it: no poison");
+    assert_int_equal(store_end_part(w->store, false, &w->eb), ERR_INVALID);
+    assert_int_equal(marks(w).newest, 0);
+    assert_int_equal(store_begin(w->store, &w->eb),
+                     ERR_OK); /* it is over, and the next one begins */
+    assert_int_equal(store_commit(w->store, &w->eb), ERR_OK);
+}
+
+/* ---- requests under one key ---- */
+
+static enum store_request
+ask(struct world *w, const char *key, const char *const *data, size_t n)
+{
+    struct event events[4] = {0};
+    enum store_request request;
+    struct store_holder holder;
+
+    for (size_t i = 0; i < n; i++)
+        events[i] = (struct event){.topic = TEXT_LIT("a"), .data = text_of(data[i])};
+    assert_int_equal(store_begin(w->store, &w->eb), ERR_OK);
+    assert_int_equal(store_request(w->store, text_of(key), events, n, &request, &holder, &w->eb),
+                     ERR_OK);
+    store_rollback(w->store);
+    return request;
+}
+
+static void
+a_request_is_known_by_all_of_its_events(void **state)
+{
+    static const char *const data[] = {"data", "y", "z"}, *const same[] = {"data", "data", "data"};
+    struct world *w = *state;
+
+    assert_int_equal(ask(w, "k", data, 2), STORE_REQUEST_NEW);
+    append(w, "a", NULL, "one"); /* its data is "data", like that of all of them */
+    append(w, "a", NULL, "two" EVENT_KEY_PART "1");
+    append(w, "b", NULL, "three");
+    assert_int_equal(ask(w, "one", data, 1), STORE_REQUEST_REPEATED);
+    assert_int_equal(ask(w, "one", data + 1, 1), STORE_REQUEST_OTHER);
+    assert_int_equal(ask(w, "one", data, 2), STORE_REQUEST_OTHER);
+    assert_int_equal(ask(w, "two", data, 1), STORE_REQUEST_OTHER);
+    assert_int_equal(ask(w, "two", data, 2), STORE_REQUEST_OTHER);
+    append(w, "a", NULL, "two" EVENT_KEY_PART "2");
+    assert_int_equal(ask(w, "two", data + 2, 2), STORE_REQUEST_OTHER);
+    assert_int_equal(ask(w, "two", same, 2), STORE_REQUEST_REPEATED);
+    assert_int_equal(ask(w, "two", same, 3), STORE_REQUEST_OTHER);
+    assert_int_equal(ask(w, "three", data, 1), STORE_REQUEST_OTHER);
+    assert_int_equal(ask(w, "tw", data, 1), STORE_REQUEST_NEW);
+    assert_int_equal(ask(w, "two" EVENT_KEY_PART "1", data, 1), STORE_REQUEST_REPEATED);
+}
+
+static void
 a_writer_that_holds_on_makes_others_busy(void **state)
 {
     struct world *w = *state;
@@ -451,6 +543,9 @@ main(void)
         WORLD_TEST(a_repeated_key_gives_the_first_id_and_writes_nothing),
         WORLD_TEST(position_and_events_are_committed_together),
         WORLD_TEST(an_event_that_breaks_a_rule_rolls_its_transaction_back),
+        WORLD_TEST(a_part_is_undone_alone),
+        WORLD_TEST(a_trigger_that_ends_the_transaction_is_noticed),
+        WORLD_TEST(a_request_is_known_by_all_of_its_events),
         WORLD_TEST(a_writer_that_holds_on_makes_others_busy),
         WORLD_TEST(prune_deletes_the_oldest_and_says_how_far),
         WORLD_TEST(data_version_moves_with_commits_of_others_only),
