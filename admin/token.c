@@ -7,6 +7,7 @@
 
 #include "admin/command.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/jws.h"
 #include "stream/subscription.h"
 
@@ -47,90 +48,164 @@ static const struct option_set set = {
 
 /* ---- making one ---- */
 
+/* Begins a member of the object that is written; its value follows. */
+static void
+add_name(struct buf *object, const char *name)
+{
+    char last = object->length > 0 ? object->data[object->length - 1] : '\0';
+
+    if (last != '{')
+        buf_byte(object, ',');
+    buf_format(object, "\"%s\":", name);
+}
+
+static enum err
+add_text(struct buf *claims, const char *name, const char *option, const char *value,
+         struct errbuf *eb)
+{
+    if (!value)
+        return ERR_OK;
+    if (!text_is_utf8(text_of(value)))
+        return err_set(eb, ERR_INVALID, "--%s is not well-formed UTF-8", option);
+    add_name(claims, name);
+    buf_json(claims, text_of(value));
+    return ERR_OK;
+}
+
+static void
+add_time(struct buf *claims, const char *name, int64_t seconds)
+{
+    add_name(claims, name);
+    buf_int(claims, seconds);
+}
+
 /* Adds the patterns as the array freshet.NAME. */
 static enum err
-add_topics(struct json_object *freshet, const char *name, const char *topics, struct errbuf *eb)
+add_topics(struct buf *freshet, const char *name, const char *topics, struct errbuf *eb)
 {
-    struct json_object *list = json_object_new_array();
     struct subscription check;
     enum err err = ERR_OK;
+    size_t added = 0;
 
-    json_object_object_add(freshet, name, list);
+    if (!topics)
+        return ERR_OK;
+    add_name(freshet, name);
+    buf_byte(freshet, '[');
     subscription_init(&check);
     while (err == ERR_OK && *topics) {
         size_t n = strcspn(topics, " ");
 
         if (n > 0)
             err = subscription_add_topic(&check, (struct text){topics, n}, eb);
-        if (n > 0 && err == ERR_OK)
-            json_object_array_add(list, json_object_new_string_len(topics, (int)n));
+        if (n > 0 && added++ > 0)
+            buf_byte(freshet, ',');
+        if (n > 0)
+            buf_json(freshet, (struct text){topics, n});
         topics += n + strspn(topics + n, " ");
     }
     subscription_finish(&check);
+    buf_byte(freshet, ']');
     return err;
 }
 
-static void
-add_text(struct json_object *claims, const char *name, const char *value)
-{
-    if (value)
-        json_object_object_add(claims, name, json_object_new_string(value));
-}
-
 static enum err
-add_grants(struct json_object *claims, const struct settings *s, struct errbuf *eb)
+add_grants(struct buf *claims, const struct settings *s, struct errbuf *eb)
 {
-    struct json_object *freshet;
-    enum err err = ERR_OK;
+    enum err err;
 
     if (!s->read && !s->write)
         return ERR_OK;
-    freshet = json_object_new_object();
-    json_object_object_add(claims, "freshet", freshet);
-    if (s->read)
-        err = add_topics(freshet, "read", s->read, eb);
-    if (err == ERR_OK && s->write)
-        err = add_topics(freshet, "write", s->write, eb);
+    add_name(claims, "freshet");
+    buf_byte(claims, '{');
+    err = add_topics(claims, "read", s->read, eb);
+    if (err == ERR_OK)
+        err = add_topics(claims, "write", s->write, eb);
+    buf_byte(claims, '}');
     return err;
 }
 
+/* An option wins over a member of --claims. */
+static bool
+is_option(const struct settings *s, struct text name)
+{
+    return (s->subject && json_string_is(name, TEXT_LIT("sub"))) ||
+           (s->audience && json_string_is(name, TEXT_LIT("aud"))) ||
+           (s->issuer && json_string_is(name, TEXT_LIT("iss"))) ||
+           (s->expires_ms > 0 && json_string_is(name, TEXT_LIT("exp"))) ||
+           ((s->read || s->write) && json_string_is(name, TEXT_LIT("freshet"))) ||
+           json_string_is(name, TEXT_LIT("iat"));
+}
+
+/* The members that were given go in as they are written. */
 static enum err
-make_claims(const struct settings *s, struct json_object **claims, struct errbuf *eb)
+add_given(struct buf *claims, const struct settings *s, struct errbuf *eb)
+{
+    struct text given = text_of(s->claims), value, name, member;
+    struct json_walk w;
+
+    buf_byte(claims, '{');
+    if (!given.p)
+        return ERR_OK;
+    if (!text_is_utf8(given) || json_check(given, &value, NULL) != ERR_OK ||
+        json_kind(value) != JSON_OBJECT)
+        return err_set(eb, ERR_INVALID, "--claims is not a JSON object");
+    for (json_walk(&w, value); json_next(&w, &name, &member);) {
+        if (is_option(s, name))
+            continue;
+        if (claims->length > 1)
+            buf_byte(claims, ',');
+        buf_text(claims, name);
+        buf_byte(claims, ':');
+        buf_text(claims, member);
+    }
+    return ERR_OK;
+}
+
+static enum err
+make_claims(const struct settings *s, struct buf *claims, struct errbuf *eb)
 {
     int64_t now = clock_wall_ms() / 1000;
+    enum err err = add_given(claims, s, eb);
 
-    *claims = s->claims ? json_tokener_parse(s->claims) : json_object_new_object();
-    if (!json_object_is_type(*claims, json_type_object))
-        return err_set(eb, ERR_INVALID, "--claims is not a JSON object");
-    add_text(*claims, "sub", s->subject);
-    add_text(*claims, "aud", s->audience);
-    add_text(*claims, "iss", s->issuer);
-    json_object_object_add(*claims, "iat", json_object_new_int64(now));
+    if (err == ERR_OK)
+        err = add_text(claims, "sub", "subject", s->subject, eb);
+    if (err == ERR_OK)
+        err = add_text(claims, "aud", "audience", s->audience, eb);
+    if (err == ERR_OK)
+        err = add_text(claims, "iss", "issuer", s->issuer, eb);
+    add_time(claims, "iat", now);
     if (s->expires_ms > 0)
-        json_object_object_add(*claims, "exp", json_object_new_int64(now + s->expires_ms / 1000));
-    return add_grants(*claims, s, eb);
+        add_time(claims, "exp", now + s->expires_ms / 1000);
+    if (err == ERR_OK)
+        err = add_grants(claims, s, eb);
+    buf_byte(claims, '}');
+    buf_byte(claims, '\0');
+    if (err == ERR_OK && buf_failed(claims))
+        err = err_set(eb, ERR_NOMEM, "out of memory");
+    return err;
 }
 
 static enum err
 make(const struct settings *s, struct errbuf *eb)
 {
-    struct json_object *claims;
     struct jws_key key = {0};
-    struct buf token;
-    enum err err = make_claims(s, &claims, eb);
+    struct buf claims, token;
+    enum err err;
 
+    buf_init(&claims, SIZE_MAX / 4);
+    err = make_claims(s, &claims, eb);
     buf_init(&token, JWS_TOKEN_MAX);
     if (err == ERR_OK)
         err = jws_key_read(&key, s->key, (enum jws_algorithm)s->algorithm, JWS_SIGN, eb);
     if (err == ERR_OK)
-        err = jws_sign(&key, json_object_to_json_string(claims), &token, eb);
+        err = jws_sign(&key, claims.data, &token, eb);
     if (err == ERR_OK && buf_failed(&token))
         err = err_set(eb, ERR_INVALID, "the token would be longer than %d bytes", JWS_TOKEN_MAX);
     if (err == ERR_OK)
         printf("%.*s\n", (int)token.length, token.data);
     buf_finish(&token);
     jws_key_finish(&key);
-    json_object_put(claims);
+    buf_finish(&claims);
     return err;
 }
 

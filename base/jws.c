@@ -316,10 +316,13 @@ jws_sign(const struct jws_key *k, const char *payload, struct buf *out, struct e
 
     if (jwt_new(&jwt) != 0)
         return err_set(eb, ERR_NOMEM, "out of memory");
-    if (jwt_add_grants_json(jwt, payload) != 0 ||
-        jwt_set_alg(jwt, library_algorithm[k->algorithm], (const unsigned char *)k->bytes,
-                    (int)k->n) != 0 ||
-        !(token = jwt_encode_str(jwt)))
+    if (jwt_add_grants_json(jwt, payload) != 0)
+        err = err_set(eb, ERR_INVALID,
+                      "the claims have what a token cannot: a name twice, a number that is too "
+                      "large, a NUL or half a surrogate pair");
+    else if (jwt_set_alg(jwt, library_algorithm[k->algorithm], (const unsigned char *)k->bytes,
+                         (int)k->n) != 0 ||
+             !(token = jwt_encode_str(jwt)))
         err = err_set(eb, ERR_INVALID, "the key cannot sign with %s", names[k->algorithm]);
     else
         buf_string(out, token);

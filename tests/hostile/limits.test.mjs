@@ -80,7 +80,8 @@ for (const server of servers) {
             ['since=9999999999d', 200], ['since=106751991168d', 400], ['since=9999-12-31T23:59:60Z', 200],
             ['since=0000-00-00', 400], ['before=9223372036854775807', 200], ['before=0', 200], ['wait=9999999999999d', 400],
             ['where=/x%3C1e999', 200], ['where=/x%3C-1e999', 200], ['where=/x%3C1e-999', 200], ['where=/x%3C0x10', 400],
-            ['where=/x%3Cinf', 400], ['where=/x%3CNaN', 400], [`where=/x%3C${'9'.repeat(64)}`, 400],
+            ['where=/x%3Cinf', 400], ['where=/x%3CNaN', 400], [`where=/x%3C${'9'.repeat(1000)}`, 200],
+            [`where=/x%3C1e${'9'.repeat(1000)}`, 200],
             ['where=x', 400], ['where=/~2', 400], ['where=/x!', 400], ['topic=%00', 400], ['topic=', 400], ['type=', 400]]) {
             it(`?${query.slice(0, 40)} is ${status}`, async () => {
                 const answer = await page(`since=earliest&${query}`.replace(/since=earliest&(?=(last|since|before)=)/, ''));
@@ -104,10 +105,11 @@ for (const server of servers) {
             for (const [body, status] of [[`{"topic":"json","data":${nested(100)}}`, 201],
                 [`{"topic":"json","data":${nested(128)}}`, 400], [nested(100_000), 400], ['['.repeat(100_000), 400],
                 [`${'{"a":'.repeat(100_000)}`, 400], ['{"topic":"json","data":1e999}', 201],
-                ['{"topic":"json","data":-0}', 201], ['{"topic":"json","data":9223372036854775808}', 400],
-                [`{"topic":"json","data":${'9'.repeat(10_000)}}`, 400], [`{"topic":"json","data":0.${'9'.repeat(10_000)}}`, 201],
+                ['{"topic":"json","data":-0}', 201], ['{"topic":"json","data":9223372036854775808}', 201],
+                [`{"topic":"json","data":${'9'.repeat(10_000)}}`, 201], [`{"topic":"json","data":0.${'9'.repeat(10_000)}}`, 201],
                 ['{"topic":1e999,"data":1}', 201], [`{"topic":"json","data":1,${'"a":1,'.repeat(20_000)}"b":2}`, 201],
-                [`{"topic":"json","data":"x","topic":"other"}`, 201], ['{"topic":"json","data":"\\ud800"}', 201],
+                [`{"topic":"json","data":"x","topic":"other"}`, 201], ['{"topic":"json","data":"\\ud800"}', 400],
+                ['{"topic":"json","data":["\\ud800"]}', 201], [`{"topic":${'9'.repeat(256)},"data":1}`, 400],
                 [`{"topic":"${'x'.repeat(256)}","data":1}`, 400], [`{"topic":"json","key":"${'x'.repeat(256)}","data":1}`, 400],
                 ['', 400], ['null', 400], ['[]', 400], ['\0', 400], ['\ufeff{"topic":"json","data":1}', 400]]) {
                 const answer = await post(world.url(), body);

@@ -228,6 +228,13 @@ test_that 'a short secret is refused' ends 1 'at least 32 bytes' \
     "$freshet" token --key "$page.none" --read x --key /dev/null
 test_that 'a topic that cannot be is refused' ends 1 'topic' token --read "$(printf 'a\tb')"
 test_that 'claims must be an object' ends 1 'not a JSON object' token --claims '[1]'
+test_that 'and JSON to the letter' ends 1 'not a JSON object' token --claims "{'a':1}"
+test_that 'claims are kept digit by digit' looks_like_a_token --claims '{"id":1732792500123456789,"caf\u00e9":"é"}'
+test_that 'as the token shows' ends 0 '"id":1732792500123456789' "$freshet" token --inspect "$(cat "$dir/token")"
+for claims in '{"id":18446744073709551617}' '{"a\u0000b":1}' '{"a":"\ud800"}' '{"n":1E400}'; do
+    test_that "or refused: $claims" ends 1 'the claims have what a token cannot' token --claims "$claims"
+done
+test_that 'a subject is text' ends 1 'subject is not' token --subject "$(printf '\377')"
 test_that 'a token needs a key' ends 64 'key FILE or' "$freshet" token --read x
 
 echo '# epoch'
