@@ -169,15 +169,6 @@ read_input(struct buf *input, struct errbuf *eb)
     }
 }
 
-static bool
-is_blank(struct text line)
-{
-    for (size_t i = 0; i < line.n; i++)
-        if (!strchr(" \t\r", line.p[i]) || line.p[i] == '\0')
-            return false;
-    return true;
-}
-
 static enum err
 read_lines(struct batch *b, struct text rest, struct errbuf *eb)
 {
@@ -185,7 +176,7 @@ read_lines(struct batch *b, struct text rest, struct errbuf *eb)
         const char *lf = memchr(rest.p, '\n', rest.n);
         struct text line = {rest.p, lf ? (size_t)(lf - rest.p) : rest.n};
         size_t used = line.n + (lf ? 1 : 0);
-        enum err err = is_blank(line) ? ERR_OK : add(b, line, eb);
+        enum err err = text_is_blank(line) ? ERR_OK : add(b, line, eb);
 
         if (err != ERR_OK)
             return say_where("line", number, err, eb);

@@ -68,6 +68,15 @@ text_is_utf8(struct text s)
 }
 
 bool
+text_is_blank(struct text s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] != ' ' && s.p[i] != '\t' && s.p[i] != '\r')
+            return false;
+    return true;
+}
+
+bool
 text_to_int64(struct text s, long long *value)
 {
     long long v = 0;

@@ -45,6 +45,9 @@ int text_compare(struct text a, struct text b);
 /* True when the bytes are well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms). */
 bool text_is_utf8(struct text s);
 
+/* True when there is nothing but spaces, tabs and CRs, as in a line that NDJSON passes over. */
+bool text_is_blank(struct text s);
+
 /* A decimal number of 1 to 19 digits, no sign, no blanks, at most INT64_MAX. */
 bool text_to_int64(struct text s, long long *value);
 

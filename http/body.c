@@ -67,15 +67,6 @@ parse_json(struct body *b, struct text bytes, char **room, struct errbuf *eb)
     return ERR_OK;
 }
 
-static bool
-is_blank(struct text line)
-{
-    for (size_t i = 0; i < line.n; i++)
-        if (!memchr(" \t\r", line.p[i], 3))
-            return false;
-    return true;
-}
-
 static enum err
 parse_ndjson(struct body *b, struct text bytes, char **room, struct errbuf *eb)
 {
@@ -88,7 +79,7 @@ parse_ndjson(struct body *b, struct text bytes, char **room, struct errbuf *eb)
         enum err err;
 
         bytes = (struct text){bytes.p + used, bytes.n - used};
-        if (is_blank(line))
+        if (text_is_blank(line))
             continue;
         err = event_json_check(line, &value, &why);
         if (err == ERR_OK)

@@ -55,13 +55,19 @@ check_times(const struct token_rules *rules, struct json_object *claims, int64_t
     return ERR_OK;
 }
 
+/* TEXT_NONE for what is no string. */
+static struct text
+string_of(struct json_object *value)
+{
+    if (!json_object_is_type(value, json_type_string))
+        return TEXT_NONE;
+    return (struct text){json_object_get_string(value), (size_t)json_object_get_string_len(value)};
+}
+
 static bool
 is_text(struct json_object *value, const char *wanted)
 {
-    return wanted && json_object_is_type(value, json_type_string) &&
-           text_equal((struct text){json_object_get_string(value),
-                                    (size_t)json_object_get_string_len(value)},
-                      text_of(wanted));
+    return wanted && text_equal(string_of(value), text_of(wanted));
 }
 
 static enum err
@@ -93,14 +99,9 @@ take_patterns(struct json_object *of, const char *name, struct grants *g, struct
     if (!json_object_is_type(list, json_type_array))
         return err_set(eb, ERR_INVALID, "%s in the token's freshet claim must be an array", name);
     for (size_t i = 0; err == ERR_OK && i < json_object_array_length(list); i++) {
-        struct json_object *pattern = json_object_array_get_idx(list, i);
-        struct text s = {json_object_get_string(pattern),
-                         (size_t)json_object_get_string_len(pattern)};
+        struct text pattern = string_of(json_object_array_get_idx(list, i));
 
-        if (!json_object_is_type(pattern, json_type_string))
-            err = ERR_INVALID;
-        else
-            err = grants_add(g, s, eb);
+        err = pattern.p ? grants_add(g, pattern, eb) : ERR_INVALID;
     }
     if (err == ERR_INVALID)
         err_set(eb, err, "%s in the token's freshet claim has something that is no topic", name);

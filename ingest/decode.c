@@ -116,15 +116,6 @@ read_members(struct decode *d, const struct event_json *m, struct event *e, stru
     return room ? event_json_read(m, &room, e, why) : err_set(why, ERR_NOMEM, "out of memory");
 }
 
-static bool
-is_blank(struct text line)
-{
-    for (size_t i = 0; i < line.n; i++)
-        if (line.p[i] != ' ' && line.p[i] != '\t' && line.p[i] != '\r')
-            return false;
-    return true;
-}
-
 /* What is found in the JSON goes before what the message says of itself. */
 static enum err
 decode_json(struct decode *d, struct text item, struct event *e, struct errbuf *why)
@@ -168,7 +159,7 @@ decode_item(struct decode *d, const struct split_item *item, struct event *e, st
     *e = (struct event){0};
     if (format != FORMAT_NDJSON)
         take_fields(d, item, e);
-    if (format == FORMAT_NDJSON && is_blank(item->data))
+    if (format == FORMAT_NDJSON && text_is_blank(item->data))
         return DECODE_NOTHING;
     if (text_starts(item->type, TEXT_LIT(EVENT_SIGNAL_PREFIX))) {
         e->type = item->type;
