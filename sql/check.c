@@ -11,12 +11,15 @@
 #include "base/mem.h"
 
 /* Debian 12's sqlite3 has no working .recover. What .dump cannot read it leaves out, and then ends
- * with ROLLBACK; rules and triggers are in it, these two numbers and the WAL mode are not. */
+ * with ROLLBACK; rules and triggers are in it, these two numbers and the WAL mode are not. Debian
+ * 13's is defensive and dumps nothing of a file that was cut short; when that is turned off it says
+ * so. */
 #define RESTORE "restore a backup, then: freshet epoch --new --db FILE"
 #define SAVE                                                                                       \
     "or save what can be read:\n"                                                                  \
     "(echo 'PRAGMA application_id = 0x%08x; PRAGMA user_version = %d;'\n"                          \
-    " sqlite3 FILE .dump | sed 's/^ROLLBACK;.*/COMMIT;/') | sqlite3 NEWFILE\n"                     \
+    " sqlite3 FILE '.dbconfig defensive off' .dump |\n"                                            \
+    " sed '/^ *defensive off$/d; s/^ROLLBACK;.*/COMMIT;/') | sqlite3 NEWFILE\n"                    \
     "freshet init --db NEWFILE && freshet epoch --new --db NEWFILE\n"                              \
     "freshet check --db NEWFILE"
 

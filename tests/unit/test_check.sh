@@ -35,7 +35,8 @@ fresh() {
     cp "$dir/good.db" "$db"
 }
 sql() {
-    sqlite3 -batch -bail "$db" "PRAGMA ignore_check_constraints = ON; PRAGMA writable_schema = ON; $1"
+    sqlite3 -batch -bail "$db" '.dbconfig defensive off' \
+        "PRAGMA ignore_check_constraints = ON; PRAGMA writable_schema = ON; $1"
 }
 # damage PART PATTERN SQL: the SQL makes a FAIL line of this part with the pattern in it.
 finds() {
@@ -212,7 +213,8 @@ damage schema 'trigger events_deleted is not as freshet made it' \
 damage schema 'index events_key is not as freshet made it' \
     'DROP INDEX events_key; CREATE INDEX events_key ON events(key) WHERE key IS NOT NULL'
 damage schema 'table events is not as freshet made it' 'ALTER TABLE events ADD COLUMN more TEXT'
-damage file 'malformed database schema' 'ALTER TABLE events ADD COLUMN more'
+damage file 'malformed database schema' \
+    "UPDATE sqlite_schema SET sql = 'CREATE TABLE events(id INTEGER PRIMARY KEY, more) STRICT' WHERE name = 'events'"
 fresh
 sql "UPDATE sqlite_schema SET sql = replace(sql, 'AFTER DELETE', '  /* a note */ AFTER -- another
 DELETE') WHERE name = 'events_deleted'"
