@@ -50,16 +50,21 @@ BUILD_PACKAGES='gcc libc6-dev make autoconf automake pkg-config libfcgi-dev libj
     libcurl4-openssl-dev'
 RUN_PACKAGES='nginx=nginx lighttpd=lighttpd sqlite3 curl'
 
+# sources_list FILE: the names of all source files, each with a NUL behind it.
+sources_list() {
+    if [ -e "$root/.git" ] && command -v git >/dev/null; then
+        (cd "$root" && git -c safe.directory='*' ls-files -z --cached --others --exclude-standard) |
+            (cd "$root" && while_exists) >"$1"
+    else
+        (cd "$root" && find . \( -name node_modules -o -path ./build \) -prune -o -type f -print0) >"$1"
+    fi
+}
+
 # snapshot DIR: brings the sources to DIR, so that a build there is neither disturbed by one in the
 # source tree nor leaves anything in it. Time stamps are kept: what did not change is not rebuilt.
 snapshot() {
     mkdir -p "$1"
-    if [ -e "$root/.git" ] && command -v git >/dev/null; then
-        (cd "$root" && git -c safe.directory='*' ls-files -z --cached --others --exclude-standard) |
-            (cd "$root" && while_exists) >"$1/.list"
-    else
-        (cd "$root" && find . \( -name node_modules -o -path ./build \) -prune -o -type f -print0) >"$1/.list"
-    fi
+    sources_list "$1/.list"
     # What was removed in the sources must not go on being built here.
     find "$1" -mindepth 1 -maxdepth 1 ! -name .list ! -name autom4te.cache -exec rm -rf {} +
     (cd "$root" && tar -cf - --null -T "$1/.list") | (cd "$1" && tar -xpf -)
