@@ -7,7 +7,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 
-enum { REFILL_MS = 1000, TEXT_MAX = 255 };
+enum { REFILL_MS = 1000, TEXT_MAX = 1023 };
 
 struct address {
     UT_hash_handle by_name;
@@ -54,40 +54,43 @@ addresses_finish(struct addresses *t)
     assert(!t->all);
 }
 
-/* What is counted under one name. */
+/* What is counted under one name: its kind, so that no text is taken for the bytes of an address,
+ * and what tells it from others of this kind. */
 static struct text
-name_of(struct text s, char room[TEXT_MAX + 1])
+name_of(struct text s, char room[1 + TEXT_MAX + 1])
 {
     static const unsigned char mapped[12] = {[10] = 0xff, 0xff};
+    char *text = room + 1;
     unsigned char bytes[16];
 
     if (s.n > TEXT_MAX)
         s.n = TEXT_MAX;
-    memcpy(room, s.p ? s.p : "", s.n);
-    room[s.n] = '\0';
-    if (inet_pton(AF_INET6, room, bytes) == 1) {
+    memcpy(text, s.p ? s.p : "", s.n);
+    text[s.n] = '\0';
+    if (inet_pton(AF_INET6, text, bytes) == 1 && memcmp(bytes, mapped, sizeof mapped) != 0) {
         room[0] = '6';
-        if (memcmp(bytes, mapped, sizeof mapped) == 0) {
-            room[0] = '4';
-            memcpy(room + 1, bytes + 12, 4);
-            return (struct text){room, 5};
-        }
-        memcpy(room + 1, bytes, 8);
-        return (struct text){room, 9};
+        memcpy(text, bytes, 8);
+        return (struct text){room, 1 + 8};
     }
-    if (inet_pton(AF_INET, room, bytes) == 1) {
+    if (inet_pton(AF_INET6, text, bytes) == 1) {
         room[0] = '4';
-        memcpy(room + 1, bytes, 4);
-        return (struct text){room, 5};
+        memcpy(text, bytes + sizeof mapped, 4);
+        return (struct text){room, 1 + 4};
     }
-    return (struct text){room, s.n};
+    if (inet_pton(AF_INET, text, bytes) == 1) {
+        room[0] = '4';
+        memcpy(text, bytes, 4);
+        return (struct text){room, 1 + 4};
+    }
+    room[0] = 't';
+    return (struct text){room, 1 + s.n};
 }
 
 /* The entry of this name, made if need be; a new one is idle. */
 static struct address *
 find(struct addresses *t, struct text s)
 {
-    char room[TEXT_MAX + 1];
+    char room[1 + TEXT_MAX + 1];
     struct text name = name_of(s, room);
     struct address *a;
 

@@ -29,8 +29,13 @@ static const struct {
     {"0.0.0.0", 6},
     {"4", 7},
     {"256.0.0.1", 8},
+    {"40000", 9}, /* texts, and the addresses whose bytes they look like */
+    {"48.48.48.48", 10},
+    {"600000000", 11},
+    {"3030:3030:3030:3030::1", 12},
+    {"t", 13},
 };
-enum { N_NAMES = sizeof names / sizeof *names, CUSTOMERS = 9 };
+enum { N_NAMES = sizeof names / sizeof *names, CUSTOMERS = 14 };
 
 struct model {
     unsigned streams[CUSTOMERS];

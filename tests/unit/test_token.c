@@ -306,6 +306,57 @@ streams_are_counted_by_address(void **state)
 }
 
 static void
+a_user_is_never_taken_for_an_address(void **state)
+{
+    static const struct {
+        const char *user, *address;
+    } rows[] = {
+        {"40000", "48.48.48.48"},
+        {"600000000", "3030:3030:3030:3030::1"},
+        {"4abcd", "97.98.99.100"},
+        {"t", ""},
+        {"", "t"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct addresses t;
+        struct address *user, *address;
+
+        addresses_init(&t);
+        user = addresses_begin(&t, text_of(rows[i].user), 1);
+        address = addresses_begin(&t, text_of(rows[i].address), 1);
+        if (!user || !address)
+            fail_msg("%s and %s are one", rows[i].user, rows[i].address);
+        addresses_end(&t, user);
+        addresses_end(&t, address);
+        addresses_finish(&t);
+    }
+}
+
+static void
+users_are_told_apart_by_their_whole_names(void **state)
+{
+    char a[301], b[301];
+    struct addresses t;
+    struct address *first, *second;
+
+    (void)state;
+    memset(a, 'x', sizeof a - 1);
+    memset(b, 'x', sizeof b - 1);
+    a[sizeof a - 1] = b[sizeof b - 1] = '\0';
+    b[sizeof b - 2] = 'y';
+    addresses_init(&t);
+    first = addresses_begin(&t, text_of(a), 1);
+    second = addresses_begin(&t, text_of(b), 1);
+    assert_non_null(first);
+    assert_non_null(second);
+    addresses_end(&t, first);
+    addresses_end(&t, second);
+    addresses_finish(&t);
+}
+
+static void
 publishes_are_limited_to_a_rate(void **state)
 {
     struct text who = TEXT_LIT("192.0.2.1");
@@ -418,6 +469,8 @@ main(void)
         cmocka_unit_test(two_grants_meet_in_what_both_allow),
         cmocka_unit_test(only_exact_origins_may_be_listed),
         cmocka_unit_test(streams_are_counted_by_address),
+        cmocka_unit_test(a_user_is_never_taken_for_an_address),
+        cmocka_unit_test(users_are_told_apart_by_their_whole_names),
         cmocka_unit_test(publishes_are_limited_to_a_rate),
         cmocka_unit_test(the_table_of_addresses_is_bounded),
         cmocka_unit_test(without_memory_an_address_has_its_share),
