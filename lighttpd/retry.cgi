@@ -1,10 +1,14 @@
 #!/bin/sh
 # What lighttpd sends in place of a 503 while the responder is away: a stream that only says when to
 # come back. The process number spreads the time, so that clients do not all return at once. Whoever
-# asked for JSON is told the truth.
-case $HTTP_ACCEPT in
-*application/*)
-    printf 'Status: 503\r\nRetry-After: 3\r\nCache-Control: no-store\r\n\r\n'
+# asked for JSON is told the truth, and a refusal of lighttpd's own (401: log in first) stays one.
+status=503
+case $REDIRECT_STATUS in
+4??) status=$REDIRECT_STATUS ;;
+esac
+case $status$HTTP_ACCEPT in
+4* | *application/*)
+    printf 'Status: %s\r\nRetry-After: 3\r\nCache-Control: no-store\r\n\r\n' "$status"
     exit
     ;;
 esac

@@ -113,6 +113,66 @@ describe('in production', { concurrency: 3 }, () => {
                 (await curl(['-k', world.url()], { seconds: 0.3 })).body.includes('freshet:live'));
         });
 
+    it('nginx: while the login is away or broken clients are told to come back, and do', async () => {
+        let broken = false;
+        const login = createServer((request, response) => {
+            if (broken)
+                response.writeHead(500).end();
+            else
+                response.writeHead(204, { 'X-Freshet-Topics': 'news' }).end();
+        });
+        await new Promise((resolve) => login.listen(0, '127.0.0.1', resolve));
+        const { port } = login.address();
+        const world = await World.open({ server: 'nginx', variant: 'production', auth: `http://127.0.0.1:${port}/` });
+        try {
+            const ask = (...args) => curl(['-k', ...args, `${world.base}/private/events`], { seconds: 1 });
+            const away = async () => {
+                const answer = await ask();
+                assert.equal(answer.status, 200);
+                assert.match(answer.headers['content-type'], /^text\/event-stream/);
+                assert.match(answer.body, /^retry: [1-9]\d{3}\n$/);
+                assert.equal((await ask('-H', 'Accept: application/json')).status, 503);
+                assert.equal((await ask('-d', 'topic=news&data=x')).status, 503);
+            };
+            assert.match((await ask()).body, /freshet:live/);
+            broken = true;
+            await away();
+            login.closeAllConnections();
+            await new Promise((resolve) => login.close(resolve));
+            await away();
+            broken = false;
+            await new Promise((resolve) => login.listen(port, '127.0.0.1', resolve));
+            assert.match((await ask()).body, /freshet:live/);
+        } finally {
+            await world.close();
+            login.closeAllConnections();
+            login.close();
+        }
+    });
+
+    story('lighttpd: behind a login, too, clients are told to come back while the responder is away; 401 stays 401',
+        { server: 'lighttpd', variant: 'production', users: 'alice:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=\n' },
+        async (world) => {
+            const ask = (...args) => curl(['-k', ...args, `${world.base}/private/events`], { seconds: 1 });
+            const alice = ['-u', 'alice:password'];
+            const refused = async (...args) => {
+                const answer = await ask(...args);
+                assert.equal(answer.status, 401);
+                assert.match(answer.headers['www-authenticate'], /^Basic realm="freshet"/);
+                assert.equal(answer.body, '');
+            };
+            await refused();
+            await refused('-u', 'alice:wrong');
+            await refused('-H', 'Accept: application/json');
+            assert.match((await ask(...alice)).body, /freshet:live/);
+            await world.responder.process.stop('SIGKILL');
+            const away = await ask(...alice);
+            assert.equal(away.status, 200);
+            assert.match(away.body, /^retry: [1-9]\d{3}\n$/);
+            assert.equal((await ask(...alice, '-H', 'Accept: application/json')).status, 503);
+            assert.equal((await ask(...alice, '-d', 'topic=news&data=x')).status, 503);
+        });
+
     it('nginx: auth_request lets those in who are logged in, with the topics they may read', async () => {
         const login = createServer((request, response) => {
             const known = request.headers.cookie === 'session=ok';

@@ -60,8 +60,7 @@ export class Lighttpd {
         }
         const parameters = Object.entries(place.parameters ?? {});
         if (variant === 'minimal' && parameters.length > 0)
-            exchanges.push(['"mod_fastcgi",', '"mod_setenv", "mod_fastcgi",'],
-                ['index-file.names', `setenv.add-environment = ( ${parameters
+            exchanges.push(['index-file.names', `setenv.add-environment = ( ${parameters
                     .map(([name, value]) => `"${name}" => "${value}"`).join(', ')} )\nindex-file.names`]);
         if (place.users) {
             const users = join(lighttpd.dir, 'users');
@@ -71,6 +70,22 @@ export class Lighttpd {
             exchanges.push(['#include "freshet-auth.conf"', 'include "freshet-auth.conf"']);
         }
         configure(`lighttpd/${variant}.conf`, lighttpd.conf, exchanges);
+        await lighttpd.start();
+        return lighttpd;
+    }
+
+    /** One that passes everything on to `inner` (a URL), with the one line that streams need. */
+    static async openProxy(dir, inner) {
+        const lighttpd = new Lighttpd();
+        const { hostname, port } = new URL(inner);
+        lighttpd.dir = dir;
+        lighttpd.port = await freePort();
+        lighttpd.conf = join(dir, 'lighttpd.conf');
+        mkdirSync(dir);
+        writeFileSync(lighttpd.conf, `server.modules = ( "mod_proxy" )\nserver.bind = "127.0.0.1"\n` +
+            `server.port = ${lighttpd.port}\nserver.document-root = "${dir}"\n` +
+            `proxy.server = ( "" => (( "host" => "${hostname}", "port" => ${port} )) )\n` +
+            'server.stream-response-body = 2\n');
         await lighttpd.start();
         return lighttpd;
     }

@@ -28,10 +28,10 @@ export class World {
      * server: "nginx" or "lighttpd"; variant: which of its configurations; way: how the responder is
      * started (see responder.mjs; "bin-path" and "cgi": by lighttpd); options: more options of the
      * responder; prepare(db): called before the responder starts; limit, auth, parameters, keep, edits,
-     * retryMs: see nginx.mjs; users: see lighttpd.mjs; env(dir): more environment for the responder.
+     * retryMs, sites: see nginx.mjs; users: see lighttpd.mjs; env(dir): more environment for the responder.
      */
     static async open({ server = 'nginx', variant, way = 'unix', options = QUICK, prepare, limit, auth,
-        parameters, users, keep, edits, retryMs, env } = {}) {
+        parameters, users, keep, edits, retryMs, sites, env } = {}) {
         const world = new World();
         world.dir = mkdtempSync(join(tmpdir(), 'freshet-test-'));
         // A server started by root may serve the page as another user.
@@ -42,7 +42,7 @@ export class World {
             const byServer = way === 'bin-path' || way === 'cgi';
             variant ??= byServer ? way : 'minimal';
             const place = { dir: world.dir, db: world.db.file, web: join(root, 'web'), options, limit, auth,
-                parameters, users, keep, edits, retryMs, env: env?.(world.dir) };
+                parameters, users, keep, edits, retryMs, sites, env: env?.(world.dir) };
             if (variant === 'production')
                 place.tls = world.tls = makeCertificate(world.dir);
             if (!byServer) {
