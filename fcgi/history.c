@@ -513,6 +513,7 @@ history_event(struct conn *c, const struct request *r, const struct access *acce
         respond_problem(c, 404, "Not Found", "", "there is no such event");
         return;
     }
+    q.requested = mem_copy(id); /* without memory the answer may not be kept, no more */
     ask(c, r, access, HISTORY_EVENT, &q);
 }
 

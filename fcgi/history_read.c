@@ -194,6 +194,14 @@ tell_pruned(struct history_read *h, const struct marks *m)
     }
 }
 
+/* The position was written with its epoch: the same number is another event once the database was
+ * replaced, and caches would go on giving the old one. */
+static bool
+names_log(const struct history_read *h)
+{
+    return h->query.requested && strchr(h->query.requested, '-');
+}
+
 /* Whether the table can still change what this request gets, but for deletions: ids only grow, so
  * what lies between two rows stays as it is. */
 static bool
@@ -201,7 +209,7 @@ is_fixed(const struct history_read *h, const struct store_page *page)
 {
     const struct start *start = &h->query.start;
 
-    if (h->reset != CURSOR_EXACT || h->n == 0 || page->end)
+    if (h->reset != CURSOR_EXACT || h->n == 0 || page->end || !names_log(h))
         return false;
     return start->kind == START_AFTER ||
            (start->kind == START_BEFORE && start->id <= page->marks.newest + 1);
@@ -277,7 +285,7 @@ read_event(struct history_read *h, struct store *store, struct errbuf *eb)
     enum err err = store_read(store, &q, add_if_it_is_the_one, h, &page, eb);
 
     if (err != ERR_OK || h->n > 0) {
-        h->fixed = true;
+        h->fixed = names_log(h);
         close_body(h, &page.marks, h->epoch);
         return err;
     }

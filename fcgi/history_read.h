@@ -64,7 +64,8 @@ struct history_read {
     struct buf next; /* empty = there is none */
     uint32_t n;
     bool live;  /* nothing was in the table after the page */
-    bool fixed; /* whoever asks the same gets the same as long as nothing is deleted */
+    bool fixed; /* whoever asks the same gets the same as long as nothing is deleted, also of
+                 * another database */
     enum cursor_reset reset;
     enum history_found found;
     uint64_t hash; /* of all that is out */

@@ -1,8 +1,11 @@
 // Requests that are answered and done (doc/freshet-events.7, "PAGES OF HISTORY"): pages, long polls, one
 // event, the topics, and what caches may keep; through nginx and lighttpd.
 import assert from 'node:assert/strict';
+import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import net from 'node:net';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { Database } from './kit/database.mjs';
 import { get } from './kit/get.mjs';
 import { until } from './kit/wait.mjs';
 import { World, servers } from './kit/world.mjs';
@@ -244,7 +247,10 @@ for (const server of servers) {
             assert.deepEqual(seen.json,
                 { id: id(100), topic: 'old/1', type: 'even', created: 100_000, data: 'row 100' });
             assert.match(seen.headers['cache-control'], /immutable/);
-            assert.equal((await get(world.url('/100'))).json.data, 'row 100');
+            // Without its epoch it would be another event after the database was replaced.
+            const bare = await get(world.url('/100'));
+            assert.equal(bare.json.data, 'row 100');
+            assert.equal(bare.headers['cache-control'], 'no-cache');
         });
 
         it('404 for what is not there, 410 for what has been deleted', async () => {
@@ -278,12 +284,13 @@ for (const server of servers) {
         // ---- caching
 
         it('a page between two rows may be kept for ever, one at the head must be asked for', async () => {
-            const fixed = await page('?topic=old/*&last_event_id=100&limit=3');
+            const fixed = await page(`?topic=old/*&last_event_id=${id(100)}&limit=3`);
             assert.equal(fixed.headers['cache-control'], 'public, max-age=3600, immutable');
             assert.match(fixed.headers.vary, /Accept/);
-            const back = await page('?topic=old/*&before=100&limit=3');
+            const back = await page(`?topic=old/*&before=${id(100)}&limit=3`);
             assert.match(back.headers['cache-control'], /immutable/);
-            for (const query of ['?last=3', '?since=earliest&limit=2', '?before=now&limit=2', `?since=1970-01-01`])
+            for (const query of ['?last=3', '?since=earliest&limit=2', '?before=now&limit=2', `?since=1970-01-01`,
+                '?topic=old/*&last_event_id=100&limit=3', '?topic=old/*&since=100&limit=3', '?before=100&limit=3'])
                 assert.equal((await page(query)).headers['cache-control'], 'no-cache', query);
         });
 
@@ -309,7 +316,7 @@ describe('history in production', () => {
         const world = await World.open({ variant: 'production', limit: 200, prepare: (db) => db.fill('herd', 1000) });
         try {
             const herd = async (position, size) => {
-                const url = world.url(`?topic=herd&last_event_id=${position}&limit=200`);
+                const url = world.url(`?topic=herd&last_event_id=${position}-${world.db.epoch}&limit=200`);
                 const before = (await counters(world)).history_requests;
                 const answers = await Promise.all(Array.from({ length: size }, () => get(url, { ca: world.tls.ca })));
                 for (const answer of answers) {
@@ -329,6 +336,76 @@ describe('history in production', () => {
             await stream.take(900);
             const lines = await get(world.url('?topic=herd&last_event_id=100&limit=200'), { accept: 'ndjson', ca: world.tls.ca });
             assert.equal(lines.body.trimEnd().split('\n').length, 200);
+        } finally {
+            await world.close();
+        }
+    });
+
+    it('after the database was replaced the cache gives nothing of the old one for a bare id', async () => {
+        const world = await World.open({ variant: 'production', prepare: (db) => db.fill('old', 50) });
+        try {
+            const ask = (rest, headers) => get(world.url(rest), { ca: world.tls.ca, headers });
+            const bare = ['/7', '?last_event_id=7&limit=3', '?before=7&limit=3', '?since=7&limit=3', '?since=earliest&limit=3'];
+            const old = world.db.epoch;
+            for (const rest of [...bare, `/7-${old}`])
+                for (let i = 0; i < 2; i++)
+                    assert.equal((await ask(rest)).status, 200, rest);
+            assert.equal((await ask(`/7-${old}`)).headers['x-cache-status'], 'HIT');
+            assert.equal((await ask('?limit=3', { 'Last-Event-ID': '7' })).status, 200);
+
+            // As somebody does who begins anew: another database takes its place.
+            const place = join(world.dir, 'other');
+            mkdirSync(place);
+            const other = new Database(place);
+            other.fill('new', 50);
+            other.sql('PRAGMA wal_checkpoint(TRUNCATE); PRAGMA journal_mode = DELETE');
+            for (const suffix of ['-wal', '-shm'])
+                rmSync(world.db.file + suffix, { force: true });
+            renameSync(other.file, world.db.file);
+            world.db.sql('PRAGMA journal_mode = WAL');
+            world.db.epoch = other.epoch;
+            assert.notEqual(world.db.epoch, old);
+            await until('the new database', async () => (await ask('?before=now&limit=1')).json.events[0].topic === 'new');
+            for (const rest of bare) {
+                const { json } = await ask(rest);
+                for (const event of json.events ?? [json]) {
+                    assert.equal(event.topic, 'new', rest);
+                    assert.match(event.id, new RegExp(`-${world.db.epoch}$`));
+                }
+            }
+            assert.equal((await ask('?limit=3', { 'Last-Event-ID': '7' })).json.events[0].topic, 'new');
+        } finally {
+            await world.close();
+        }
+    });
+
+    it('through the cache a page that still changes costs a 304, and no 304 is kept', async () => {
+        const world = await World.open({ variant: 'production', prepare: (db) => db.fill('a', 50) });
+        try {
+            const ask = (rest, tag) => get(world.url(rest),
+                { ca: world.tls.ca, headers: tag ? { 'If-None-Match': tag } : {} });
+            const changing = '?topic=a&since=earliest&limit=100';
+            const first = await ask(changing);
+            const same = await ask(changing, first.headers.etag);
+            assert.equal(same.status, 304);
+            assert.equal(same.body, '');
+            world.db.publish({ topic: 'a', data: 'one more' });
+            const more = await until('another page', async () => {
+                const answer = await ask(changing, first.headers.etag);
+                return answer.status === 200 && answer;
+            });
+            assert.equal(more.json.events.length, 51);
+
+            // One that does not change: the first who asks has it already, and gets 304 from the responder.
+            const fixed = `?topic=a&last_event_id=10-${world.db.epoch}&limit=3`;
+            const tag = (await get(world.url(`${fixed}&x=1`), { ca: world.tls.ca })).headers.etag;
+            assert.equal((await ask(fixed, tag)).status, 304);
+            const whole = await ask(fixed);
+            assert.equal(whole.status, 200);
+            assert.equal(whole.json.events.length, 3);
+            assert.equal((await ask(fixed)).headers['x-cache-status'], 'HIT');
+            assert.equal((await ask(fixed, tag)).status, 304);
+            assert.equal((await ask(fixed, '"another"')).status, 200);
         } finally {
             await world.close();
         }

@@ -123,26 +123,55 @@ struct row {
 };
 
 static void
+check_row(struct world *w, const struct row *row, const char *query, bool fixed)
+{
+    struct history_read h;
+    char ids[256], next[32] = "";
+
+    assert_int_equal(begin(w, query, HISTORY_PAGE, &h), ERR_OK);
+    finish(w, &h);
+    assert_int_equal(h.job.err, ERR_OK);
+    list(&h, "{\"id\":\"", ids, sizeof ids);
+    if (h.next.length > 0)
+        snprintf(next, sizeof next, "%.*s", (int)h.next.length, h.next.data);
+    if (strcmp(ids, row->ids) != 0)
+        fail_msg("%s gives %s, not %s", query, ids, row->ids);
+    if (!row->next ? *next : atoi(next) != atoi(row->next))
+        fail_msg("%s goes on at %s, not %s", query, next, row->next);
+    if (h.live != row->live || h.fixed != fixed || h.reset != row->reset)
+        fail_msg("%s: live %d, fixed %d, reset %d", query, h.live, h.fixed, (int)h.reset);
+    history_read_finish(&h);
+}
+
+/* The query with the epoch behind the position, "last_event_id=5-k3f9&…"; false when it has none or
+ * one already. */
+static bool
+name_log(struct world *w, const char *query, char named[128])
+{
+    const char *at = strstr(query, "last_event_id=") ? strstr(query, "last_event_id=")
+                                                     : strstr(query, "before=");
+    const char *id = at ? strchr(at, '=') + 1 : "";
+    size_t digits = strspn(id, "0123456789"), n = (size_t)(id - query) + digits;
+
+    if (digits == 0 || (id[digits] != '\0' && id[digits] != '&'))
+        return false;
+    snprintf(named, 128, "%.*s-%s%s", (int)n, query, store_epoch(w->store), query + n);
+    return true;
+}
+
+/* Each as it stands, when it is never fixed: its number is another event in another log. Then with
+ * the epoch. */
+static void
 check_rows(struct world *w, const struct row *rows, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
-        struct history_read h;
-        char ids[256], next[32] = "";
+        char named[128];
 
-        assert_int_equal(begin(w, rows[i].query, HISTORY_PAGE, &h), ERR_OK);
-        finish(w, &h);
-        assert_int_equal(h.job.err, ERR_OK);
-        list(&h, "{\"id\":\"", ids, sizeof ids);
-        if (h.next.length > 0)
-            snprintf(next, sizeof next, "%.*s", (int)h.next.length, h.next.data);
-        if (strcmp(ids, rows[i].ids) != 0)
-            fail_msg("%s gives %s, not %s", rows[i].query, ids, rows[i].ids);
-        if (!rows[i].next ? *next : atoi(next) != atoi(rows[i].next))
-            fail_msg("%s goes on at %s, not %s", rows[i].query, next, rows[i].next);
-        if (h.live != rows[i].live || h.fixed != rows[i].fixed || h.reset != rows[i].reset)
-            fail_msg("%s: live %d, fixed %d, reset %d", rows[i].query, h.live, h.fixed,
-                     (int)h.reset);
-        history_read_finish(&h);
+        check_row(w, &rows[i], rows[i].query, false);
+        if (name_log(w, rows[i].query, named))
+            check_row(w, &rows[i], named, rows[i].fixed);
+        else
+            assert_false(rows[i].fixed);
     }
 }
 
@@ -299,6 +328,23 @@ one_event_is_found_unknown_or_gone(void **state)
 }
 
 static void
+one_event_is_fixed_if_its_log_was_named(void **state)
+{
+    struct world *w = *state;
+    struct history_read h;
+
+    for (int named = 0; named < 2; named++) {
+        assert_int_equal(begin(w, "", HISTORY_EVENT, &h), ERR_OK);
+        h.query.id = 11;
+        h.query.requested = mem_copy(named ? TEXT_LIT("11-k3f9") : TEXT_LIT("11"));
+        finish(w, &h);
+        assert_int_equal(h.found, HISTORY_FOUND);
+        assert_int_equal(h.fixed, named);
+        history_read_finish(&h);
+    }
+}
+
+static void
 bytes_that_are_no_text_come_out_as_replacement_characters(void **state)
 {
     struct world *w = *state;
@@ -355,6 +401,7 @@ main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(topics_are_counted_in_steps_and_pages, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_event_is_found_unknown_or_gone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(one_event_is_fixed_if_its_log_was_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(bytes_that_are_no_text_come_out_as_replacement_characters,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_failed_allocation_fails_the_read_and_nothing_else, set_up,
