@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "sql/schema.h"
 
 /* Debian 12's sqlite3 has no working .recover. What .dump cannot read it leaves out, and then ends
  * with ROLLBACK; rules and triggers are in it, these two numbers and the WAL mode are not. Debian
@@ -66,10 +67,11 @@ check_bad(struct check *c, enum check_level level, const char *part, const char 
 void
 check_cure(struct check *c, const char *part, const char *sql, const char *format, ...)
 {
-    char cure[CHECK_CURE_SIZE];
+    char cure[CHECK_CURE_SIZE], *named = schema_names(sql, c->store->prefix);
     va_list arguments;
 
-    snprintf(cure, sizeof cure, "sqlite3 %s \"%s\"", c->order->path, sql);
+    snprintf(cure, sizeof cure, "sqlite3 %s \"%s\"", c->order->path, named ? named : "");
+    mem_free(named);
     va_start(arguments, format);
     tell(c, CHECK_BROKEN, part, cure, format, arguments);
     va_end(arguments);
@@ -101,14 +103,14 @@ check_damage(struct check *c, const char *part, const char *format, ...)
 {
     char cure[CHECK_CURE_SIZE] = "the same";
     unsigned char head[HEAD_SIZE];
-    int version = STORE_VERSION;
+    int version = SCHEMA_FORMAT;
     struct stat st;
     va_list arguments;
 
     if (read_head(c->order->path, head, &st)) /* SQLite refuses to, where the file is cut short */
         version = (int)head_number(head + HEAD_USER_VERSION);
     if (!c->told_restore)
-        snprintf(cure, sizeof cure, RESTORE "\n" SAVE, (unsigned)STORE_APPLICATION_ID, version);
+        snprintf(cure, sizeof cure, RESTORE "\n" SAVE, (unsigned)SCHEMA_APPLICATION_ID, version);
     c->told_restore = true;
     va_start(arguments, format);
     tell(c, CHECK_BROKEN, part, cure, format, arguments);
@@ -162,12 +164,16 @@ check_trouble(struct check *c, const char *part)
 sqlite3_stmt *
 check_prepare(struct check *c, enum checking sql, const char *part, enum err *err)
 {
+    char *named = schema_names(texts[sql], c->store->prefix);
     sqlite3_stmt *st = NULL;
 
     *err = ERR_OK;
     atomic_store(&c->order->watch->part, part);
-    if (sqlite3_prepare_v2(c->store->db, texts[sql], -1, &st, NULL) != SQLITE_OK)
+    if (!named)
+        *err = err_set(c->eb, ERR_NOMEM, "%s: out of memory", c->order->path);
+    else if (sqlite3_prepare_v2(c->store->db, named, -1, &st, NULL) != SQLITE_OK)
         *err = check_trouble(c, part);
+    mem_free(named);
     return st;
 }
 
@@ -220,29 +226,29 @@ is_ours(struct check *c, int64_t application, int64_t version, int64_t tables, i
         find_no_table(c);
         return false;
     }
-    if (application != STORE_APPLICATION_ID && own < 3) {
+    if (application != SCHEMA_APPLICATION_ID && own < 3) {
         check_bad(c, CHECK_BROKEN, "file", "name the right file",
                   "a database of another program: application_id is 0x%08" PRIx64
                   ", freshet's is 0x%08x",
-                  (uint64_t)application & 0xffffffff, (unsigned)STORE_APPLICATION_ID);
+                  (uint64_t)application & 0xffffffff, (unsigned)SCHEMA_APPLICATION_ID);
         return false;
     }
-    if (application != STORE_APPLICATION_ID) {
+    if (application != SCHEMA_APPLICATION_ID) {
         snprintf(cure, sizeof cure, "PRAGMA application_id = 0x%08x",
-                 (unsigned)STORE_APPLICATION_ID);
+                 (unsigned)SCHEMA_APPLICATION_ID);
         check_cure(c, "file", cure,
                    "application_id is 0x%08" PRIx64 ", although the tables are freshet's: no "
                    "program of freshet opens it",
                    (uint64_t)application & 0xffffffff);
     }
-    if (version == STORE_VERSION)
+    if (version == SCHEMA_FORMAT)
         return true;
     check_bad(c, CHECK_BROKEN, "file",
-              version > STORE_VERSION ? "use the freshet that made it, or a newer one"
+              version > SCHEMA_FORMAT ? "use the freshet that made it, or a newer one"
                                       : "use the freshet that made it; if user_version was changed "
                                         "by hand, set it back with PRAGMA user_version",
               "made by %s version of freshet: user_version is %" PRId64 ", this one reads %d",
-              version > STORE_VERSION ? "a newer" : "an older or unknown", version, STORE_VERSION);
+              version > SCHEMA_FORMAT ? "a newer" : "an older or unknown", version, SCHEMA_FORMAT);
     return false;
 }
 
@@ -286,7 +292,7 @@ check_file(struct check *c, bool *judge)
         return err;
     *judge = true;
     err = check_mode(c, &wal);
-    if (err == ERR_OK && wal && application == STORE_APPLICATION_ID)
+    if (err == ERR_OK && wal && application == SCHEMA_APPLICATION_ID)
         check_good(c, "file",
                    "a database of freshet, format %" PRId64 ", in WAL mode, %" PRId64
                    " pages of %" PRId64 " bytes",

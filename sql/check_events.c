@@ -67,7 +67,7 @@ look_at(struct check *c, sqlite3_stmt *st, struct tally *t)
             check_bad(c, CHECK_ODD, PART, "write UTF-8; browsers show U+FFFD for these bytes",
                       "event %" PRId64 ": %s is not UTF-8", id, bytes);
     } else if (judge(st, &why) != ERR_OK && t->broken++ < FINDINGS_MAX) {
-        snprintf(sql, sizeof sql, "DELETE FROM events WHERE id = %" PRId64, id);
+        snprintf(sql, sizeof sql, "DELETE FROM /**/events WHERE id = %" PRId64, id);
         check_cure(c, PART, sql, "event %" PRId64 ": %s", id, why.text);
     }
     if (sqlite3_column_int64(st, 4) > t->now_ms + CLOCK_TOLERANCE_MS && t->future++ == 0)

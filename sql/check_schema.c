@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/mem.h"
+#include "sql/schema.h"
 
 #define PART "schema"
 #define MAKE_IT_AGAIN "its CREATE statement stands in freshet's schema.sql: "
@@ -218,18 +220,31 @@ compare_with(struct check *c, struct check *model)
     return err;
 }
 
+/* What it should be: made in memory. */
+static enum err
+make_model(struct store *model, struct errbuf *eb)
+{
+    char *sql = schema_script(model->prefix);
+    enum err err = ERR_OK;
+
+    if (!sql)
+        return err_set(eb, ERR_NOMEM, "%s: out of memory", PART);
+    if (sqlite3_open(":memory:", &model->db) != SQLITE_OK ||
+        sqlite3_exec(model->db, sql, NULL, NULL, NULL) != SQLITE_OK)
+        err = store_fail(model, PART, eb);
+    mem_free(sql);
+    return err;
+}
+
 enum err
 check_schema(struct check *c)
 {
-    struct store memory = {.path = ":memory:"};
+    struct store memory = {.path = ":memory:", .prefix = c->store->prefix};
     struct check model = {.order = c->order, .store = &memory, .eb = c->eb};
-    enum err err;
+    enum err err = make_model(&memory, c->eb);
 
-    if (sqlite3_open(":memory:", &memory.db) == SQLITE_OK &&
-        sqlite3_exec(memory.db, store_schema, NULL, NULL, NULL) == SQLITE_OK)
+    if (err == ERR_OK)
         err = compare_with(c, &model);
-    else
-        err = store_fail(&memory, PART, c->eb);
     sqlite3_close(memory.db);
     return err;
 }

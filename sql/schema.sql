@@ -9,7 +9,11 @@
 -- All rules stand here and not in a program, so they hold for every writer. An event exists once its
 -- transaction has been committed, gets an id above all that were ever given, and is never changed;
 -- old ones may be deleted, and feed.pruned_through then tells how far.
+--
+-- An empty comment stands before each name that gets a prefix in an application's database, where
+-- freshet is a guest. What is between the lines with brackets is for a file of its own only.
 
+--[
 -- A file that holds anything already must stay as it is, also when the client goes on after an
 -- error, as the sqlite3 shell does: then the deferred foreign key makes COMMIT fail too, and what was
 -- done is rolled back when the connection is closed.
@@ -29,11 +33,12 @@ INSERT INTO is_new SELECT count(*) FROM main.sqlite_schema;
 
 PRAGMA application_id = 0x66727368; -- "frsh"
 PRAGMA user_version = 1;
+--]
 
 -- data is the last column so that reading the others of a large event does not touch its overflow
 -- pages. AUTOINCREMENT: an id is never given again, not even when the newest rows were deleted.
 -- The greatest id is the greatest integer that JavaScript, where ids arrive, holds exactly.
-CREATE TABLE events (
+CREATE TABLE /**/events (
     id INTEGER PRIMARY KEY AUTOINCREMENT
         CONSTRAINT "id must be from 1 to 9007199254740991"
         CHECK (id BETWEEN 1 AND 9007199254740991),
@@ -64,11 +69,11 @@ CREATE TABLE events (
 ) STRICT;
 
 -- Every index entry ends with the row's id, so this one is (topic, id).
-CREATE INDEX events_topic ON events(topic);
-CREATE UNIQUE INDEX events_key ON events(key) WHERE key IS NOT NULL;
+CREATE INDEX /**/events_topic ON /**/events(topic);
+CREATE UNIQUE INDEX /**/events_key ON /**/events(key) WHERE key IS NOT NULL;
 
 -- What is known about the log as a whole: one row.
-CREATE TABLE feed (
+CREATE TABLE /**/feed (
     one INTEGER PRIMARY KEY DEFAULT 1
         CONSTRAINT "feed has one row" CHECK (one = 1),
     epoch TEXT NOT NULL -- tells this log from another one made later under the same name
@@ -80,14 +85,14 @@ CREATE TABLE feed (
 ) STRICT;
 
 -- random() % 36 is from -35 to 35, and its absolute value is even over 0 to 35.
-INSERT INTO feed(epoch) VALUES (
+INSERT INTO /**/feed(epoch) VALUES (
     substr('0123456789abcdefghijklmnopqrstuvwxyz', 1 + abs(random() % 36), 1)
     || substr('0123456789abcdefghijklmnopqrstuvwxyz', 1 + abs(random() % 36), 1)
     || substr('0123456789abcdefghijklmnopqrstuvwxyz', 1 + abs(random() % 36), 1)
     || substr('0123456789abcdefghijklmnopqrstuvwxyz', 1 + abs(random() % 36), 1));
 
 -- Where each source of freshet-ingest stands; written in the transaction that adds its events.
-CREATE TABLE ingest_cursor (
+CREATE TABLE /**/ingest_cursor (
     source TEXT PRIMARY KEY NOT NULL,
     position TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
@@ -95,43 +100,45 @@ CREATE TABLE ingest_cursor (
 -- Without an explicit id NEW.id is -1 here, and an explicit one below 1 is the CHECK's business.
 -- sqlite_sequence is written when a statement ends, so the rows that this very statement has
 -- inserted before are looked at too.
-CREATE TRIGGER events_only_grow BEFORE INSERT ON events
+CREATE TRIGGER /**/events_only_grow BEFORE INSERT ON /**/events
 WHEN NEW.id > 0
-     AND NEW.id <= max(coalesce((SELECT max(id) FROM events), 0),
-                       coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0))
+     AND NEW.id <= max(coalesce((SELECT max(id) FROM /**/events), 0),
+                       coalesce((SELECT seq FROM sqlite_sequence WHERE name = /**/'events'), 0))
 BEGIN
     SELECT RAISE(ABORT, 'id must be above every id ever given; leave it out to get the next one');
 END;
 
-CREATE TRIGGER events_stay_as_they_are BEFORE UPDATE ON events
+CREATE TRIGGER /**/events_stay_as_they_are BEFORE UPDATE ON /**/events
 BEGIN
     SELECT RAISE(ABORT, 'an event is never changed; insert a new one');
 END;
 
-CREATE TRIGGER events_deleted AFTER DELETE ON events
+CREATE TRIGGER /**/events_deleted AFTER DELETE ON /**/events
 BEGIN
-    UPDATE feed SET pruned_through = OLD.id WHERE pruned_through < OLD.id;
+    UPDATE /**/feed SET pruned_through = OLD.id WHERE pruned_through < OLD.id;
 END;
 
 -- INSERT OR REPLACE with a key that exists would delete the first event behind the back of the
 -- trigger above. A statement inside a trigger inherits the OR clause of the statement outside: only
 -- under OR REPLACE does a second row 1 get into key_guard, and that is refused. A plain INSERT
 -- then fails at the unique index, and OR IGNORE and ON CONFLICT DO NOTHING go their way.
-CREATE TABLE key_guard (exists_already INTEGER PRIMARY KEY) STRICT;
-INSERT INTO key_guard VALUES (1);
+CREATE TABLE /**/key_guard (exists_already INTEGER PRIMARY KEY) STRICT;
+INSERT INTO /**/key_guard VALUES (1);
 
-CREATE TRIGGER events_key_exists BEFORE INSERT ON events
-WHEN NEW.key IS NOT NULL AND EXISTS (SELECT 1 FROM events WHERE key = NEW.key)
+CREATE TRIGGER /**/events_key_exists BEFORE INSERT ON /**/events
+WHEN NEW.key IS NOT NULL AND EXISTS (SELECT 1 FROM /**/events WHERE key = NEW.key)
 BEGIN
-    INSERT OR IGNORE INTO key_guard VALUES (1);
+    INSERT OR IGNORE INTO /**/key_guard VALUES (1);
 END;
 
-CREATE TRIGGER events_are_not_replaced AFTER INSERT ON key_guard
+CREATE TRIGGER /**/events_are_not_replaced AFTER INSERT ON /**/key_guard
 BEGIN
     SELECT RAISE(ABORT, 'an event is never replaced; use INSERT OR IGNORE to repeat a key');
 END;
 
+--[
 COMMIT;
 DROP TABLE temp.is_new;
 DROP TABLE temp.may_commit;
 PRAGMA journal_mode = WAL;
+--]

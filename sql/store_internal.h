@@ -17,8 +17,9 @@ enum statement {
 struct store {
     sqlite3 *db;
     char *path;
-    bool writes;  /* opened for writing */
-    dev_t device; /* what the path led to when the file was opened */
+    const char *prefix; /* of the tables' names, see schema.h */
+    bool writes;        /* opened for writing */
+    dev_t device;       /* what the path led to when the file was opened */
     ino_t inode;
     dev_t wal_device; /* the same of the WAL; inode 0 = not known */
     ino_t wal_inode;
@@ -27,10 +28,6 @@ struct store {
     struct where_subject subject; /* the row whose data conditions are being asked */
     bool in_part;                 /* of a transaction: what fails is undone by ending it */
 };
-
-/* sql/schema.sql. The two numbers below stand in it too. */
-extern const char store_schema[];
-enum { STORE_APPLICATION_ID = 0x66727368, STORE_VERSION = 1 };
 
 /* ERR_MISSING, ERR_IO, or ERR_FOREIGN for what is no regular file. */
 enum err store_check_file(const char *path, struct errbuf *eb);

@@ -9,11 +9,8 @@
 #include <sys/stat.h>
 
 #include "base/mem.h"
+#include "sql/schema.h"
 #include "sql/store_filter.h"
-
-const char store_schema[] =
-#include "sql/schema.inc"
-    ;
 
 /* How long a writer waits for another one, unless store_set_busy_timeout() says otherwise. */
 enum { BUSY_TIMEOUT_MS = 5000 };
@@ -76,13 +73,13 @@ identify(struct store *s, struct errbuf *eb)
     if (tables == 0)
         return err_set(eb, ERR_MISSING, "%s: empty; make it with: freshet init --db %s", s->path,
                        s->path);
-    if (application != STORE_APPLICATION_ID)
+    if (application != SCHEMA_APPLICATION_ID)
         return err_set(eb, ERR_FOREIGN, "%s: a database of another program", s->path);
-    if (version != STORE_VERSION)
+    if (version != SCHEMA_FORMAT)
         return err_set(eb, ERR_FOREIGN,
                        "%s: made by %s version of freshet (format %lld; this one reads %d)",
-                       s->path, version > STORE_VERSION ? "a newer" : "an unknown",
-                       (long long)version, STORE_VERSION);
+                       s->path, version > SCHEMA_FORMAT ? "a newer" : "an unknown",
+                       (long long)version, SCHEMA_FORMAT);
     return ERR_OK;
 }
 
@@ -101,6 +98,7 @@ store_connect(struct store *s, const char *path, int flags, struct errbuf *eb)
 {
     struct stat st;
 
+    s->prefix = "";
     s->path = mem_copy(text_of(path));
     if (!s->path)
         return err_set(eb, ERR_NOMEM, "%s: out of memory", path);
@@ -129,15 +127,30 @@ set_up(struct store *s, unsigned modes, struct errbuf *eb)
 }
 
 static enum err
+prepare_one(struct store *s, enum statement name, struct errbuf *eb)
+{
+    char *sql = schema_names(sql_texts[name], s->prefix);
+    enum err err = ERR_OK;
+
+    if (!sql)
+        return err_set(eb, ERR_NOMEM, "%s: out of memory", s->path);
+    if (sqlite3_prepare_v3(s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &s->statements[name], NULL) !=
+        SQLITE_OK)
+        err = store_fail(s, "opening", eb);
+    mem_free(sql);
+    return err;
+}
+
+static enum err
 prepare(struct store *s, struct errbuf *eb)
 {
+    enum err err = ERR_OK;
+
     if (store_add_filter(s->db) != SQLITE_OK)
         return store_fail(s, "opening", eb);
-    for (size_t i = 0; i < N_STATEMENTS; i++)
-        if (sqlite3_prepare_v3(s->db, sql_texts[i], -1, SQLITE_PREPARE_PERSISTENT,
-                               &s->statements[i], NULL) != SQLITE_OK)
-            return store_fail(s, "opening", eb);
-    return ERR_OK;
+    for (size_t i = 0; i < N_STATEMENTS && err == ERR_OK; i++)
+        err = prepare_one(s, (enum statement)i, eb);
+    return err;
 }
 
 enum err
@@ -254,15 +267,30 @@ store_close(struct store *s)
     mem_free(s);
 }
 
+static enum err
+run_script(struct store *s, struct errbuf *eb)
+{
+    char *sql = schema_script(s->prefix);
+    enum err err = ERR_OK;
+
+    if (!sql)
+        return err_set(eb, ERR_NOMEM, "%s: out of memory", s->path);
+    if (sqlite3_exec(s->db, sql, NULL, NULL, NULL) != SQLITE_OK)
+        err = store_fail(s, "making it", eb);
+    mem_free(sql);
+    return err;
+}
+
 /* Runs the schema. When somebody else was faster it is refused, and theirs is looked at. */
 static enum err
 make(struct store *s, bool *existed, struct errbuf *eb)
 {
     enum err err = set_up(s, FOR_FULL, eb);
 
-    if (err != ERR_OK || sqlite3_exec(s->db, store_schema, NULL, NULL, NULL) == SQLITE_OK)
-        return err;
-    err = store_fail(s, "making it", eb);
+    if (err == ERR_OK)
+        err = run_script(s, eb);
+    if (err == ERR_OK)
+        return ERR_OK;
     sqlite3_exec(s->db, sql_texts[SQL_ROLLBACK], NULL, NULL, NULL);
     if (err == ERR_INVALID) {
         err = identify(s, eb);
