@@ -56,7 +56,8 @@ write_json(struct buf *out, const char *path, struct store *store, const struct 
 
     buf_string(out, "{\"db\":");
     buf_json(out, text_of(path));
-    buf_format(out, ",\"epoch\":\"%s\"", store_epoch(store));
+    buf_format(out, ",\"epoch\":\"%s\",\"format\":%d,\"guest\":%s", store_epoch(store),
+               store_format(store), store_is_guest(store) ? "true" : "false");
     json_number(out, "events", st->rows);
     json_number(out, "oldest", st->marks.oldest);
     json_number(out, "newest", st->marks.newest);
@@ -106,12 +107,26 @@ write_age(struct buf *out, int64_t ms)
         buf_format(out, "%" PRId64 " days ago", s / 86400);
 }
 
+static void
+write_format(struct buf *out, const struct store *store)
+{
+    struct errbuf old;
+
+    buf_format(out, "format          %d", store_format(store));
+    if (store_is_guest(store))
+        buf_string(out, ", a guest in an application's database");
+    if (store_is_old(store, &old))
+        buf_string(out, " (older than the current one; see: freshet upgrade)");
+    buf_byte(out, '\n');
+}
+
 static enum err
 write_lines(struct buf *out, const char *path, struct store *store, const struct store_status *st,
             struct errbuf *eb)
 {
     buf_format(out, "database        %s\n", path);
     buf_format(out, "epoch           %s\n", store_epoch(store));
+    write_format(out, store);
     buf_format(out, "events          %" PRId64 "\n", st->rows);
     buf_format(out, "oldest          %" PRId64 "%s\n", st->marks.oldest,
                st->rows ? "" : " (will be the next)");

@@ -106,16 +106,19 @@ serve(void *context)
     return err == ERR_OK ? EXIT_OK : fail(err, &eb, err == ERR_INVALID ? EXIT_USAGE : 0);
 }
 
-/* Fails early, and once, if the database cannot be served. */
+/* Fails early, and once, if the database cannot be served. *old says so when its format is. */
 static enum err
-try_database(const struct settings *settings, struct errbuf *eb)
+try_database(const struct settings *settings, struct errbuf *old, struct errbuf *eb)
 {
     struct store *store;
     enum err err = store_open(&store, settings->db, STORE_READ, STORE_SYNC_FULL, eb);
 
-    if (err == ERR_OK)
-        store_close(store);
-    return err;
+    *old = (struct errbuf){""};
+    if (err != ERR_OK)
+        return err;
+    store_is_old(store, old);
+    store_close(store);
+    return ERR_OK;
 }
 
 static enum err
@@ -136,12 +139,12 @@ static int
 start(struct service *v)
 {
     const struct settings *set = v->settings;
-    struct errbuf eb;
+    struct errbuf old, eb;
     int status, file;
     enum err err;
 
     loop_hold_signals();
-    err = try_database(set, &eb);
+    err = try_database(set, &old, &eb);
     if (err == ERR_OK)
         err = try_token_key(set, &eb);
     if (err != ERR_OK)
@@ -154,6 +157,8 @@ start(struct service *v)
     if (v->n_sockets > 0)
         log_line(LOG_INFO, "freshet-fcgi %s serves %s on %s", PACKAGE_VERSION, set->db,
                  set->listen ? set->listen : "an inherited socket");
+    if (v->n_sockets > 0 && old.text[0])
+        log_line(LOG_INFO, "%s", old.text);
     if (set->sandbox == SANDBOX_ON && sandbox_prepare(&eb) != ERR_OK)
         log_line(LOG_WARN, "%s", eb.text);
     if (set->workers == 1 || v->n_sockets == 0)

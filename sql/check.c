@@ -21,7 +21,7 @@
     "(echo 'PRAGMA application_id = 0x%08x; PRAGMA user_version = %d;'\n"                          \
     " sqlite3 FILE '.dbconfig defensive off' .dump |\n"                                            \
     " sed '/^ *defensive off$/d; s/^ROLLBACK;.*/COMMIT;/') | sqlite3 NEWFILE\n"                    \
-    "freshet init --db NEWFILE && freshet epoch --new --db NEWFILE\n"                              \
+    "%s && freshet epoch --new --db NEWFILE\n"                                                     \
     "freshet check --db NEWFILE"
 
 enum { MESSAGE_SIZE = 1024 };
@@ -78,7 +78,13 @@ check_cure(struct check *c, const char *part, const char *sql, const char *forma
 }
 
 /* What every SQLite file begins with: see sqlite.org/fileformat.html. */
-enum { HEAD_SIZE = 100, HEAD_PAGE_SIZE = 16, HEAD_PAGES = 28, HEAD_USER_VERSION = 60 };
+enum {
+    HEAD_SIZE = 100,
+    HEAD_PAGE_SIZE = 16,
+    HEAD_PAGES = 28,
+    HEAD_USER_VERSION = 60,
+    HEAD_APPLICATION_ID = 68,
+};
 
 static bool
 read_head(const char *path, unsigned char head[HEAD_SIZE], struct stat *st)
@@ -103,14 +109,21 @@ check_damage(struct check *c, const char *part, const char *format, ...)
 {
     char cure[CHECK_CURE_SIZE] = "the same";
     unsigned char head[HEAD_SIZE];
+    bool guest = store_is_guest(c->store);
+    unsigned application = SCHEMA_APPLICATION_ID;
     int version = SCHEMA_FORMAT;
     struct stat st;
     va_list arguments;
 
-    if (read_head(c->order->path, head, &st)) /* SQLite refuses to, where the file is cut short */
+    if (read_head(c->order->path, head, &st)) { /* SQLite refuses to, where the file is cut short */
         version = (int)head_number(head + HEAD_USER_VERSION);
+        if (guest)
+            application = (unsigned)head_number(head + HEAD_APPLICATION_ID);
+    }
     if (!c->told_restore)
-        snprintf(cure, sizeof cure, RESTORE "\n" SAVE, (unsigned)SCHEMA_APPLICATION_ID, version);
+        snprintf(cure, sizeof cure, RESTORE "\n" SAVE, application, version,
+                 guest ? "sqlite3 NEWFILE 'PRAGMA journal_mode = WAL'"
+                       : "freshet init --db NEWFILE");
     c->told_restore = true;
     va_start(arguments, format);
     tell(c, CHECK_BROKEN, part, cure, format, arguments);
@@ -207,6 +220,26 @@ ask(struct check *c, enum checking sql, int64_t *a, int64_t *b)
 
 /* ---- what file it is ---- */
 
+struct head {
+    int64_t application, version, tables, own, guest_feed, guest_others, pages, page_bytes;
+};
+
+static enum err
+ask_what_it_is(struct check *c, struct head *h)
+{
+    enum err err = ask(c, CHECK_APPLICATION, &h->application, NULL);
+
+    if (err == ERR_OK)
+        err = ask(c, CHECK_FORMAT, &h->version, NULL);
+    if (err == ERR_OK)
+        err = ask(c, CHECK_OWN_TABLES, &h->tables, &h->own);
+    if (err == ERR_OK)
+        err = ask(c, CHECK_GUEST_TABLES, &h->guest_feed, &h->guest_others);
+    if (err == ERR_OK)
+        err = ask(c, CHECK_PAGES, &h->pages, &h->page_bytes);
+    return err;
+}
+
 static void
 find_no_table(struct check *c)
 {
@@ -216,40 +249,94 @@ find_no_table(struct check *c)
     check_bad(c, CHECK_BROKEN, "file", cure, "empty: there is no table in it");
 }
 
-/* True: its other parts can be judged. */
-static bool
-is_ours(struct check *c, int64_t application, int64_t version, int64_t tables, int64_t own)
+static void
+find_no_application_id(struct check *c, const struct head *h)
 {
-    char cure[CHECK_CURE_SIZE];
+    char sql[CHECK_CURE_SIZE];
 
-    if (tables == 0) {
+    snprintf(sql, sizeof sql, "PRAGMA application_id = 0x%08x", (unsigned)SCHEMA_APPLICATION_ID);
+    check_cure(c, "file", sql,
+               "application_id is 0x%08" PRIx64
+               ", although the tables are freshet's: no program of "
+               "freshet opens it",
+               (uint64_t)h->application & 0xffffffff);
+}
+
+/* Whose it is; false when it is not freshet's. */
+static bool
+is_ours(struct check *c, const struct head *h)
+{
+    if (h->tables == 0) {
         find_no_table(c);
         return false;
     }
-    if (application != SCHEMA_APPLICATION_ID && own < 3) {
+    if (h->guest_feed > 0 || (h->guest_others > 0 && h->application != SCHEMA_APPLICATION_ID)) {
+        c->store->prefix = SCHEMA_GUEST;
+        return true;
+    }
+    if (h->application != SCHEMA_APPLICATION_ID && h->own < 3) {
         check_bad(c, CHECK_BROKEN, "file", "name the right file",
-                  "a database of another program: application_id is 0x%08" PRIx64
-                  ", freshet's is 0x%08x",
-                  (uint64_t)application & 0xffffffff, (unsigned)SCHEMA_APPLICATION_ID);
+                  "a database of another program, without tables of freshet in it: application_id "
+                  "is 0x%08" PRIx64 ", freshet's is 0x%08x",
+                  (uint64_t)h->application & 0xffffffff, (unsigned)SCHEMA_APPLICATION_ID);
         return false;
     }
-    if (application != SCHEMA_APPLICATION_ID) {
-        snprintf(cure, sizeof cure, "PRAGMA application_id = 0x%08x",
-                 (unsigned)SCHEMA_APPLICATION_ID);
-        check_cure(c, "file", cure,
-                   "application_id is 0x%08" PRIx64 ", although the tables are freshet's: no "
-                   "program of freshet opens it",
-                   (uint64_t)application & 0xffffffff);
-    }
-    if (version == SCHEMA_FORMAT)
-        return true;
-    check_bad(c, CHECK_BROKEN, "file",
-              version > SCHEMA_FORMAT ? "use the freshet that made it, or a newer one"
-                                      : "use the freshet that made it; if user_version was changed "
-                                        "by hand, set it back with PRAGMA user_version",
-              "made by %s version of freshet: user_version is %" PRId64 ", this one reads %d",
-              version > SCHEMA_FORMAT ? "a newer" : "an older or unknown", version, SCHEMA_FORMAT);
-    return false;
+    if (h->application != SCHEMA_APPLICATION_ID)
+        find_no_application_id(c, h);
+    return true;
+}
+
+static void
+find_no_version(struct check *c, const struct head *h, int64_t format)
+{
+    char sql[CHECK_CURE_SIZE];
+
+    snprintf(sql, sizeof sql, "PRAGMA user_version = %" PRId64, format);
+    check_cure(c, "file", sql,
+               "user_version is %" PRId64 ", although the tables are those of format %" PRId64
+               ": no program of freshet opens it",
+               h->version, format);
+}
+
+/* The format, and the one that the tables were made in. That of a guest stands in its feed, that of
+ * another file in its head; a copy made from its text has lost that. */
+static enum err
+read_format(struct check *c, const struct head *h, int64_t *format)
+{
+    int64_t strict = 0, in_feed = 0, has_column = 0;
+    enum err err = ask(c, CHECK_STRICT_TABLES, &strict, NULL);
+
+    if (err == ERR_OK)
+        err = ask(c, CHECK_FEED_HAS_FORMAT, &has_column, NULL);
+    if (err == ERR_OK && has_column > 0)
+        err = ask(c, CHECK_FEED_FORMAT, &in_feed, NULL);
+    if (in_feed == 0) /* the feed has lost its row, which part epoch says, or is gone itself */
+        in_feed = strict > 0 && has_column == 0 ? 1 : SCHEMA_FORMAT;
+    *format = store_is_guest(c->store) || h->version < 1 ? in_feed : h->version;
+    if (err == ERR_OK && !store_is_guest(c->store) && h->version < 1)
+        find_no_version(c, h, *format);
+    c->store->format = (int)*format;
+    c->made_as = strict > 0 ? 1 : (int)*format;
+    return err;
+}
+
+/* True: the other parts can be judged. */
+static bool
+judge_format(struct check *c, int64_t format)
+{
+    char cure[CHECK_CURE_SIZE];
+
+    snprintf(cure, sizeof cure, "freshet upgrade --db %s", c->order->path);
+    if (format > SCHEMA_FORMAT)
+        check_bad(c, CHECK_BROKEN, "file", "use the freshet that made it, or a newer one",
+                  "made by a newer version of freshet: format %" PRId64 ", this one reads 1 to %d",
+                  format, SCHEMA_FORMAT);
+    else if (format < SCHEMA_FORMAT)
+        check_bad(c, CHECK_ODD, "file", cure,
+                  "made by an older version of freshet: format %" PRId64 ", the current one is %d; "
+                  "it is used as it is, without what the newer one adds",
+                  format, SCHEMA_FORMAT);
+    return format <= SCHEMA_FORMAT;
 }
 
 static enum err
@@ -263,7 +350,11 @@ check_mode(struct check *c, bool *wal)
         const char *mode = (const char *)sqlite3_column_text(st, 0);
 
         *wal = mode && strcmp(mode, "wal") == 0;
-        snprintf(cure, sizeof cure, "freshet init --db %s", c->order->path);
+        snprintf(cure, sizeof cure,
+                 store_is_guest(c->store)
+                     ? "while the application is idle: sqlite3 %s \"PRAGMA journal_mode = WAL\""
+                     : "freshet init --db %s",
+                 c->order->path);
         if (!*wal)
             check_bad(c, CHECK_BROKEN, "file", cure,
                       "the journal mode is %s, not wal: readers and writers would block each other",
@@ -277,26 +368,26 @@ check_mode(struct check *c, bool *wal)
 static enum err
 check_file(struct check *c, bool *judge)
 {
-    int64_t application = 0, version = 0, tables = 0, own = 0, pages = 0, page_bytes = 0;
+    struct head h = {0};
+    int64_t format = 0;
     bool wal = false;
-    enum err err = ask(c, CHECK_APPLICATION, &application, NULL);
+    enum err err = ask_what_it_is(c, &h);
 
     *judge = false;
-    if (err == ERR_OK)
-        err = ask(c, CHECK_FORMAT, &version, NULL);
-    if (err == ERR_OK)
-        err = ask(c, CHECK_OWN_TABLES, &tables, &own);
-    if (err == ERR_OK)
-        err = ask(c, CHECK_PAGES, &pages, &page_bytes);
-    if (err != ERR_OK || !is_ours(c, application, version, tables, own))
+    if (err != ERR_OK || !is_ours(c, &h))
+        return err;
+    err = read_format(c, &h, &format);
+    if (err != ERR_OK || !judge_format(c, format))
         return err;
     *judge = true;
     err = check_mode(c, &wal);
-    if (err == ERR_OK && wal && application == SCHEMA_APPLICATION_ID)
+    if (err == ERR_OK && wal &&
+        (store_is_guest(c->store) || (h.application == SCHEMA_APPLICATION_ID && h.version > 0)))
         check_good(c, "file",
-                   "a database of freshet, format %" PRId64 ", in WAL mode, %" PRId64
-                   " pages of %" PRId64 " bytes",
-                   version, pages, page_bytes);
+                   "%s, format %" PRId64 ", in WAL mode, %" PRId64 " pages of %" PRId64 " bytes",
+                   store_is_guest(c->store) ? "freshet's tables in an application's database"
+                                            : "a database of freshet",
+                   format, h.pages, h.page_bytes);
     return err;
 }
 
@@ -347,27 +438,36 @@ structure_finding(struct check *c, const char *message, int *of_index)
         check_damage(c, "structure", "%s", message);
 }
 
+/* Of an application's database only freshet's tables are looked at. */
+static enum checking
+structure_question(const struct check *c)
+{
+    if (store_is_guest(c->store))
+        return c->order->quick ? CHECK_QUICK_TABLES : CHECK_WHOLE_TABLES;
+    return c->order->quick ? CHECK_QUICK : CHECK_WHOLE;
+}
+
 static enum err
 check_structure(struct check *c)
 {
     char message[MESSAGE_SIZE];
     int of_index = 0;
-    bool good = false;
+    bool good = true;
     enum err err;
-    sqlite3_stmt *st =
-        check_prepare(c, c->order->quick ? CHECK_QUICK : CHECK_WHOLE, "structure", &err);
+    sqlite3_stmt *st = check_prepare(c, structure_question(c), "structure", &err);
 
     while (st && err == ERR_OK && check_step(c, st, "structure", &err)) {
         one_line(message, sizeof message, sqlite3_column_text(st, 0));
-        good = strcmp(message, "ok") == 0;
-        if (!good)
-            structure_finding(c, message, &of_index);
+        if (strcmp(message, "ok") == 0)
+            continue;
+        good = false;
+        structure_finding(c, message, &of_index);
     }
     if (of_index > 1)
         check_bad(c, CHECK_BROKEN, "structure", "the same",
                   "%d more rows, or as many as SQLite counts at once, are missing from indexes",
                   of_index - 1);
-    if (good)
+    if (good && err == ERR_OK)
         check_good(c, "structure", "SQLite's %s found nothing wrong",
                    c->order->quick ? "quick_check" : "integrity_check");
     sqlite3_finalize(st);

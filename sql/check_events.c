@@ -14,6 +14,7 @@ enum { FINDINGS_MAX = 20, CLOCK_TOLERANCE_MS = 24 * 3600 * 1000 };
 struct tally {
     int64_t rows, broken, odd;
     int64_t future, first_future; /* created in the future */
+    int64_t past, first_past;     /* created before 1970, which format 1 allowed */
     int64_t next, now_ms;
 };
 
@@ -23,9 +24,10 @@ column(sqlite3_stmt *st, int i)
     return store_column(st, i);
 }
 
-/* STRICT and the CHECKs keep all of this out, unless they were off or the file was changed. */
+/* The CHECKs, and in format 1 STRICT, keep all of this out, unless they were off or the file was
+ * changed. */
 static enum err
-judge(sqlite3_stmt *st, struct errbuf *why)
+judge(sqlite3_stmt *st, int made_as, struct errbuf *why)
 {
     struct event e = {.id = sqlite3_column_int64(st, 0),
                       .topic = column(st, 1),
@@ -37,6 +39,8 @@ judge(sqlite3_stmt *st, struct errbuf *why)
         return err_set(why, ERR_INVALID, "its id is not from 1 to 2^53-1");
     if (sqlite3_column_type(st, 4) != SQLITE_INTEGER)
         return err_set(why, ERR_INVALID, "created is not an integer");
+    if (made_as > 1 && sqlite3_column_int64(st, 4) <= 0)
+        return err_set(why, ERR_INVALID, "created is not above 0");
     if (!e.topic.p || !e.data.p)
         return err_set(why, ERR_INVALID, "%s is NULL", e.topic.p ? "data" : "topic");
     return event_check(&e, SIZE_MAX, why);
@@ -66,12 +70,14 @@ look_at(struct check *c, sqlite3_stmt *st, struct tally *t)
         if (t->odd++ < FINDINGS_MAX)
             check_bad(c, CHECK_ODD, PART, "write UTF-8; browsers show U+FFFD for these bytes",
                       "event %" PRId64 ": %s is not UTF-8", id, bytes);
-    } else if (judge(st, &why) != ERR_OK && t->broken++ < FINDINGS_MAX) {
+    } else if (judge(st, c->made_as, &why) != ERR_OK && t->broken++ < FINDINGS_MAX) {
         snprintf(sql, sizeof sql, "DELETE FROM /**/events WHERE id = %" PRId64, id);
         check_cure(c, PART, sql, "event %" PRId64 ": %s", id, why.text);
     }
     if (sqlite3_column_int64(st, 4) > t->now_ms + CLOCK_TOLERANCE_MS && t->future++ == 0)
         t->first_future = id;
+    if (c->made_as == 1 && sqlite3_column_int64(st, 4) <= 0 && t->past++ == 0)
+        t->first_past = id;
 }
 
 /* *n: how many rows the page had. */
@@ -118,6 +124,12 @@ sum_up(struct check *c, const struct tally *t)
                   "%" PRId64 " events were created more than a day in the future, the first is "
                   "%" PRId64,
                   t->future, t->first_future);
+    if (t->past > 0)
+        check_bad(c, CHECK_ODD, PART,
+                  "leave created out of the INSERT; since= and prune --older-than misjudge these "
+                  "events until they are pruned",
+                  "%" PRId64 " events were created in 1970 or before, the first is %" PRId64,
+                  t->past, t->first_past);
     if (t->broken == 0 && t->odd == 0)
         check_good(c, PART, "%" PRId64 " rows, each as the rules say", t->rows);
 }

@@ -14,10 +14,14 @@ enum { CHECK_CURE_SIZE = 1024 };
 
 struct check {
     const struct check_order *order;
-    struct store *store; /* a bare connection, no statement is prepared */
+    struct store *store; /* a bare connection, no statement is prepared; with prefix and format */
+    int made_as;         /* the format that its tables were made in; upgraded since if it is less */
     struct errbuf *eb;
     bool told_restore; /* how to save what can be read has been said */
 };
+
+/* Before a table's name in a finding. */
+#define CHECK_PREFIX(c) ((c)->store->prefix)
 
 /* The findings. cure is NULL where there is nothing to do. */
 void check_good(struct check *c, const char *part, const char *format, ...)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "sql/schema.h"
 
 #define ID_MAX INT64_C(9007199254740991) /* as in schema.sql */
 /* For when the events above the greatest id have been deleted. */
@@ -37,12 +38,12 @@ judge_epoch(struct check *c, sqlite3_stmt *st)
         check_good(c, "epoch", "%s", epoch);
     else
         check_cure(c, "epoch", "UPDATE /**/feed SET epoch = 'XXXX'",
-                   "feed.epoch is \"%s\", not four of 0-9a-z; take the one that clients' ids end "
+                   "%sfeed.epoch is \"%s\", not four of 0-9a-z; take the one that clients' ids end "
                    "with, or any other: then every client is told that the log is a new one",
-                   epoch ? epoch : "");
+                   CHECK_PREFIX(c), epoch ? epoch : "");
     if (sqlite3_column_int64(st, 2) > clock_wall_ms() + CLOCK_TOLERANCE_MS)
         check_bad(c, CHECK_ODD, "epoch", "set the machine's clock",
-                  "feed.created is in the future");
+                  "%sfeed.created is in the future", CHECK_PREFIX(c));
 }
 
 static enum err
@@ -56,11 +57,12 @@ check_feed(struct check *c, struct log_facts *log)
 
         if (rows == 0)
             check_cure(c, "epoch", "INSERT INTO /**/feed(epoch) VALUES ('XXXX')",
-                       "table feed has lost its row, so there is no epoch; take the one that "
-                       "clients' ids end with");
+                       "table %sfeed has lost its row, so there is no epoch; take the one that "
+                       "clients' ids end with",
+                       CHECK_PREFIX(c));
         else if (rows > 1)
             check_cure(c, "epoch", "DELETE FROM /**/feed WHERE one <> 1",
-                       "table feed has %" PRId64 " rows instead of one", rows);
+                       "table %sfeed has %" PRId64 " rows instead of one", CHECK_PREFIX(c), rows);
         else
             judge_epoch(c, st);
         log->pruned = sqlite3_column_int64(st, 1);
@@ -77,7 +79,28 @@ check_guard(struct check *c)
 
     if (st && check_step(c, st, "keys", &err) && sqlite3_column_int64(st, 0) != 1)
         check_cure(c, "keys", "INSERT INTO /**/key_guard VALUES (1)",
-                   "table key_guard has lost its row: INSERT OR REPLACE could replace an event");
+                   "table %skey_guard has lost its row: INSERT OR REPLACE could replace an event",
+                   CHECK_PREFIX(c));
+    sqlite3_finalize(st);
+    return err;
+}
+
+/* In a file of its own the number stands in two places. */
+static enum err
+check_feed_format(struct check *c)
+{
+    char sql[CHECK_CURE_SIZE];
+    enum err err;
+    sqlite3_stmt *st;
+
+    if (store_is_guest(c->store) || c->store->format < SCHEMA_FIRST_WITH_GUESTS)
+        return ERR_OK;
+    st = check_prepare(c, CHECK_FEED_FORMAT, "file", &err);
+    snprintf(sql, sizeof sql, "UPDATE /**/feed SET format = %d", c->store->format);
+    if (st && check_step(c, st, "file", &err) && sqlite3_column_type(st, 0) != SQLITE_NULL &&
+        sqlite3_column_int64(st, 0) != c->store->format)
+        check_cure(c, "file", sql, "feed.format is %" PRId64 ", but user_version is %d",
+                   (int64_t)sqlite3_column_int64(st, 0), c->store->format);
     sqlite3_finalize(st);
     return err;
 }
@@ -96,8 +119,8 @@ read_ids(struct check *c, struct log_facts *log)
         if (sqlite3_column_int64(st, 0) > 1)
             check_bad(c, CHECK_BROKEN, "ids",
                       "delete all but the highest: DELETE FROM sqlite_sequence WHERE rowid = …",
-                      "sqlite_sequence has %" PRId64 " rows for events instead of one",
-                      (int64_t)sqlite3_column_int64(st, 0));
+                      "sqlite_sequence has %" PRId64 " rows for %sevents instead of one",
+                      (int64_t)sqlite3_column_int64(st, 0), CHECK_PREFIX(c));
     }
     sqlite3_finalize(st);
     if (err != ERR_OK)
@@ -121,8 +144,9 @@ judge_sequence(struct check *c, const struct log_facts *log)
         snprintf(sql, sizeof sql, "INSERT INTO sqlite_sequence VALUES (/**/'events', %" PRId64 ")",
                  highest);
         check_cure(c, "ids", sql,
-                   "sqlite_sequence has no row for events: ids of deleted events would be given "
-                   "again");
+                   "sqlite_sequence has no row for %sevents: ids of deleted events would be given "
+                   "again",
+                   CHECK_PREFIX(c));
     } else if (log->sequence < highest) {
         snprintf(sql, sizeof sql,
                  "UPDATE sqlite_sequence SET seq = %" PRId64 " WHERE name = /**/'events'", highest);
@@ -171,9 +195,9 @@ judge_pruned(struct check *c, const struct log_facts *log)
     snprintf(sql, sizeof sql, "UPDATE /**/feed SET pruned_through = %" PRId64, next - 1);
     if (log->pruned < 0 || log->pruned > newest)
         check_cure(c, "pruned", sql,
-                   "feed.pruned_through is %" PRId64 ", but ids were given only up to %" PRId64
+                   "%sfeed.pruned_through is %" PRId64 ", but ids were given only up to %" PRId64
                    ": clients are told that events are gone which never were",
-                   log->pruned, newest);
+                   CHECK_PREFIX(c), log->pruned, newest);
     else if (below > 0)
         check_bad(c, CHECK_ODD, "pruned",
                   "nothing if somebody deleted single events; freshet prune removes the rest",
@@ -217,6 +241,8 @@ check_log(struct check *c)
     if (err != ERR_OK)
         return err;
     feed = check_feed(c, &log);
+    if (feed == ERR_OK)
+        feed = check_feed_format(c);
     ids = read_ids(c, &log);
     if (ids == ERR_OK)
         judge_sequence(c, &log);
@@ -265,10 +291,11 @@ check_sources(struct check *c)
         if (c->order->position(position ? position : "", &why) == ERR_OK)
             continue;
         good = false;
-        check_bad(c, CHECK_BROKEN, "sources",
-                  "delete its row of ingest_cursor: the source is then read from its beginning",
-                  "source \"%.*s\": %s; freshet-ingest cannot go on from it", CHECK_TEXT(st, 0),
-                  why.text);
+        check_bad(
+            c, CHECK_BROKEN, "sources",
+            "delete its row of table ingest_cursor: the source is then read from its beginning",
+            "source \"%.*s\": %s; freshet-ingest cannot go on from it", CHECK_TEXT(st, 0),
+            why.text);
     }
     sqlite3_finalize(st);
     if (err == ERR_OK && good)

@@ -112,11 +112,13 @@ missing(struct check *c, const struct part *p)
 {
     bool table = strcmp(p->type, "table") == 0;
 
+    bool view = strcmp(p->type, "view") == 0;
+
     check_bad(c, CHECK_BROKEN, PART,
-              table ? "restore a backup"
+              table ? "restore a backup; if a migration tool dropped it, keep the tool from it"
                     : MAKE_IT_AGAIN "run it in the sqlite3 shell, while nothing writes",
-              "%s %s%s%s is missing", p->type, p->name, table ? "" : " of table ",
-              table ? "" : p->table);
+              "%s %s%s%s is missing", p->type, p->name, table || view ? "" : " of table ",
+              table || view ? "" : p->table);
 }
 
 static void
@@ -175,7 +177,20 @@ compare_all(struct check *c, sqlite3_stmt *wanted, int *n, bool *good)
     return err;
 }
 
-/* Triggers of others run inside every transaction that writes events. */
+static bool
+is_known(sqlite3_stmt *known, const char *type, const char *name)
+{
+    bool yes;
+
+    sqlite3_reset(known);
+    sqlite3_bind_text(known, 1, type, -1, SQLITE_STATIC);
+    sqlite3_bind_text(known, 2, name, -1, SQLITE_STATIC);
+    yes = sqlite3_step(known) == SQLITE_ROW;
+    sqlite3_reset(known);
+    return yes;
+}
+
+/* Triggers of others on freshet's tables run inside every transaction that writes events. */
 static enum err
 find_strangers(struct check *c, sqlite3_stmt *known)
 {
@@ -185,15 +200,10 @@ find_strangers(struct check *c, sqlite3_stmt *known)
     while (st && err == ERR_OK && check_step(c, st, PART, &err)) {
         struct part p = part_of(st);
 
-        if (strcmp(p.type, "trigger") != 0)
-            continue;
-        sqlite3_reset(known);
-        sqlite3_bind_text(known, 1, p.type, -1, SQLITE_STATIC);
-        sqlite3_bind_text(known, 2, p.name, -1, SQLITE_STATIC);
-        if (sqlite3_step(known) != SQLITE_ROW)
+        if (strcmp(p.type, "trigger") == 0 && is_known(known, "table", p.table) &&
+            !is_known(known, p.type, p.name))
             check_good(c, PART, "trigger %s of table %s is not freshet's, and left alone", p.name,
                        p.table);
-        sqlite3_reset(known);
     }
     sqlite3_finalize(st);
     return err;
@@ -214,25 +224,38 @@ compare_with(struct check *c, struct check *model)
     if (err == ERR_OK)
         err = find_strangers(c, known);
     if (err == ERR_OK && good)
-        check_good(c, PART, "%d tables, indexes and triggers, each as freshet makes it", n);
+        check_good(c, PART, "%d tables, views, indexes and triggers, each as freshet makes it%s", n,
+                   c->made_as < c->store->format ? " when it upgrades a file of format 1" : "");
     sqlite3_finalize(wanted);
     sqlite3_finalize(known);
     return err;
 }
 
-/* What it should be: made in memory. */
 static enum err
-make_model(struct store *model, struct errbuf *eb)
+run_model(struct store *model, char *sql, struct errbuf *eb)
 {
-    char *sql = schema_script(model->prefix);
     enum err err = ERR_OK;
 
     if (!sql)
         return err_set(eb, ERR_NOMEM, "%s: out of memory", PART);
-    if (sqlite3_open(":memory:", &model->db) != SQLITE_OK ||
-        sqlite3_exec(model->db, sql, NULL, NULL, NULL) != SQLITE_OK)
+    if (sqlite3_exec(model->db, sql, NULL, NULL, NULL) != SQLITE_OK)
         err = store_fail(model, PART, eb);
     mem_free(sql);
+    return err;
+}
+
+/* What it should be: made in memory, in the format that the file was made in, and upgraded. */
+static enum err
+make_model(const struct check *c, struct store *model)
+{
+    int format = c->made_as;
+    enum err err = ERR_OK;
+
+    if (sqlite3_open(":memory:", &model->db) != SQLITE_OK)
+        return store_fail(model, PART, c->eb);
+    err = run_model(model, format == 1 ? schema_script_1() : schema_script(model->prefix), c->eb);
+    for (; err == ERR_OK && format < c->store->format; format++)
+        err = run_model(model, schema_upgrade(format, model->prefix), c->eb);
     return err;
 }
 
@@ -241,7 +264,7 @@ check_schema(struct check *c)
 {
     struct store memory = {.path = ":memory:", .prefix = c->store->prefix};
     struct check model = {.order = c->order, .store = &memory, .eb = c->eb};
-    enum err err = make_model(&memory, c->eb);
+    enum err err = make_model(c, &memory);
 
     if (err == ERR_OK)
         err = compare_with(c, &model);

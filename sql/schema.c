@@ -1,5 +1,6 @@
 #include "sql/schema.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -12,6 +13,15 @@
 static const char script[] =
 #include "sql/schema.inc"
     ;
+
+static const char script_1[] =
+#include "sql/schema-1.inc"
+    ;
+
+static const char *const upgrades[] = {
+#define UPGRADE(from, sql) [from] = sql,
+#include "sql/upgrade.def"
+};
 
 static char *
 take(struct buf *out)
@@ -61,4 +71,17 @@ schema_script(const char *prefix)
     }
     put_names(&out, text_of(at), prefix);
     return take(&out);
+}
+
+char *
+schema_script_1(void)
+{
+    return schema_names(script_1, "");
+}
+
+char *
+schema_upgrade(int from, const char *prefix)
+{
+    assert(from > 0 && from < SCHEMA_FORMAT);
+    return schema_names(upgrades[from], prefix);
 }

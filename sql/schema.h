@@ -11,8 +11,8 @@
 /* The prefix of a guest; that of a file of its own is "". */
 #define SCHEMA_GUEST "freshet_"
 
-/* The numbers stand in schema.sql too. */
-enum { SCHEMA_APPLICATION_ID = 0x66727368, SCHEMA_FORMAT = 1 };
+/* The first two numbers stand in schema.sql too. */
+enum { SCHEMA_APPLICATION_ID = 0x66727368, SCHEMA_FORMAT = 2, SCHEMA_FIRST_WITH_GUESTS = 2 };
 
 /* SQL text with the names as they are behind the prefix. A name that is a text, in quotes, gets it
  * inside of them. A copy that the caller frees with mem_free(); NULL when there is no memory. */
@@ -21,5 +21,12 @@ char *schema_names(const char *sql, const char *prefix);
 /* The script that makes all of it, as such a copy. That of a guest has no transaction of its own,
  * and leaves alone what belongs to the file as a whole. */
 char *schema_script(const char *prefix);
+
+/* The script that made files of format 1. */
+char *schema_script_1(void);
+
+/* What brings a file from this format to the next one, without a transaction of its own, as such a
+ * copy. */
+char *schema_upgrade(int from, const char *prefix);
 
 #endif

@@ -22,51 +22,64 @@ BEGIN IMMEDIATE;
 CREATE TEMP TABLE is_new (
     tables INTEGER
         CONSTRAINT "this file is in use already, it was left as it is; name a new one"
-        CHECK (tables = 0)
+        CHECK (tables = 0),
+    encoding TEXT
+        CONSTRAINT "the encoding must be UTF-8" CHECK (encoding = 'UTF-8')
 );
 CREATE TEMP TABLE may_commit (
     id INTEGER PRIMARY KEY,
     proof INTEGER REFERENCES may_commit(id) DEFERRABLE INITIALLY DEFERRED
 );
-INSERT INTO may_commit SELECT 1, 2 WHERE EXISTS (SELECT 1 FROM main.sqlite_schema);
-INSERT INTO is_new SELECT count(*) FROM main.sqlite_schema;
+INSERT INTO may_commit SELECT 1, 2 FROM pragma_encoding
+WHERE encoding <> 'UTF-8' OR EXISTS (SELECT 1 FROM main.sqlite_schema);
+INSERT INTO is_new SELECT (SELECT count(*) FROM main.sqlite_schema), encoding FROM pragma_encoding;
 
 PRAGMA application_id = 0x66727368; -- "frsh"
-PRAGMA user_version = 1;
+PRAGMA user_version = 2; -- the format; it stands in feed too
 --]
 
+-- No table is STRICT: SQLite before 3.37 could not open the file then. typeof() is asked after the
+-- column has made an integer of '1', and text of 1, as everywhere in SQLite.
+--
 -- data is the last column so that reading the others of a large event does not touch its overflow
 -- pages. AUTOINCREMENT: an id is never given again, not even when the newest rows were deleted.
 -- The greatest id is the greatest integer that JavaScript, where ids arrive, holds exactly.
+--
+-- The pattern in hexadecimal is *[\x01-\x1f\x7f]* in UTF-8: joined from char() it would be made for
+-- each row again, which is a tenth of what an INSERT costs.
 CREATE TABLE /**/events (
     id INTEGER PRIMARY KEY AUTOINCREMENT
         CONSTRAINT "id must be from 1 to 9007199254740991"
         CHECK (id BETWEEN 1 AND 9007199254740991),
     topic TEXT NOT NULL
+        CONSTRAINT "topic must be text" CHECK (typeof(topic) = 'text')
         CONSTRAINT "topic must have 1 to 255 bytes"
         CHECK (length(CAST(topic AS BLOB)) BETWEEN 1 AND 255)
         CONSTRAINT "topic must have no control characters"
-        CHECK (instr(topic, char(0)) = 0
-               AND topic NOT GLOB '*[' || char(1) || '-' || char(31) || char(127) || ']*'),
+        CHECK (instr(topic, char(0)) = 0 AND topic NOT GLOB CAST(x'2A5B012D1F7F5D2A' AS TEXT)),
     type TEXT -- NULL stands for "message"
+        CONSTRAINT "type must be text" CHECK (type IS NULL OR typeof(type) = 'text')
         CONSTRAINT "type must have 1 to 255 bytes"
         CHECK (length(CAST(type AS BLOB)) BETWEEN 1 AND 255)
         CONSTRAINT "type must have no control characters"
-        CHECK (instr(type, char(0)) = 0
-               AND type NOT GLOB '*[' || char(1) || '-' || char(31) || char(127) || ']*')
+        CHECK (instr(type, char(0)) = 0 AND type NOT GLOB CAST(x'2A5B012D1F7F5D2A' AS TEXT))
         CONSTRAINT "type must not begin with freshet:, which is kept for signals"
         CHECK (type NOT GLOB 'freshet:*'),
     key TEXT -- idempotency: there is one event with this key, see events_key
+        CONSTRAINT "key must be text" CHECK (key IS NULL OR typeof(key) = 'text')
         CONSTRAINT "key must have 1 to 255 bytes"
         CHECK (length(CAST(key AS BLOB)) BETWEEN 1 AND 255)
         CONSTRAINT "key must have no NUL"
         CHECK (instr(key, char(0)) = 0),
     created INTEGER NOT NULL -- milliseconds since 1970-01-01T00:00:00Z
-        DEFAULT (CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)),
+        DEFAULT (CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER))
+        CONSTRAINT "created must be an integer above 0, the milliseconds since 1970"
+        CHECK (typeof(created) = 'integer' AND created > 0),
     data TEXT NOT NULL
+        CONSTRAINT "data must be text" CHECK (typeof(data) = 'text')
         CONSTRAINT "data must have no NUL"
         CHECK (instr(data, char(0)) = 0)
-) STRICT;
+);
 
 -- Every index entry ends with the row's id, so this one is (topic, id).
 CREATE INDEX /**/events_topic ON /**/events(topic);
@@ -78,11 +91,15 @@ CREATE TABLE /**/feed (
         CONSTRAINT "feed has one row" CHECK (one = 1),
     epoch TEXT NOT NULL -- tells this log from another one made later under the same name
         CONSTRAINT "epoch must be four of 0-9a-z"
-        CHECK (length(epoch) = 4 AND epoch NOT GLOB '*[^0-9a-z]*'),
-    pruned_through INTEGER NOT NULL DEFAULT 0, -- the highest id that was ever deleted
+        CHECK (typeof(epoch) = 'text' AND length(epoch) = 4 AND epoch NOT GLOB '*[^0-9a-z]*'),
+    pruned_through INTEGER NOT NULL DEFAULT 0 -- the highest id that was ever deleted
+        CONSTRAINT "pruned_through must be an integer" CHECK (typeof(pruned_through) = 'integer'),
     created INTEGER NOT NULL
         DEFAULT (CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER))
-) STRICT;
+        CONSTRAINT "created must be an integer" CHECK (typeof(created) = 'integer'),
+    format INTEGER NOT NULL DEFAULT 2 -- of all of this; it says that a guest is there
+        CONSTRAINT "format must be an integer" CHECK (typeof(format) = 'integer')
+);
 
 -- random() % 36 is from -35 to 35, and its absolute value is even over 0 to 35.
 INSERT INTO /**/feed(epoch) VALUES (
@@ -91,11 +108,19 @@ INSERT INTO /**/feed(epoch) VALUES (
     || substr('0123456789abcdefghijklmnopqrstuvwxyz', 1 + abs(random() % 36), 1)
     || substr('0123456789abcdefghijklmnopqrstuvwxyz', 1 + abs(random() % 36), 1));
 
+-- Where the log stands: what a page that was made from this database hands to EventSource as
+-- last_event_id. Read it in the statement that reads the page's rows, or in the same transaction.
+CREATE VIEW /**/position(id) AS
+SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = /**/'events'), 0) || '-' || epoch
+FROM /**/feed;
+
 -- Where each source of freshet-ingest stands; written in the transaction that adds its events.
 CREATE TABLE /**/ingest_cursor (
-    source TEXT PRIMARY KEY NOT NULL,
+    source TEXT PRIMARY KEY NOT NULL
+        CONSTRAINT "source must be text" CHECK (typeof(source) = 'text'),
     position TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
+        CONSTRAINT "position must be text" CHECK (typeof(position) = 'text')
+) WITHOUT ROWID;
 
 -- Without an explicit id NEW.id is -1 here, and an explicit one below 1 is the CHECK's business.
 -- sqlite_sequence is written when a statement ends, so the rows that this very statement has
@@ -122,7 +147,7 @@ END;
 -- trigger above. A statement inside a trigger inherits the OR clause of the statement outside: only
 -- under OR REPLACE does a second row 1 get into key_guard, and that is refused. A plain INSERT
 -- then fails at the unique index, and OR IGNORE and ON CONFLICT DO NOTHING go their way.
-CREATE TABLE /**/key_guard (exists_already INTEGER PRIMARY KEY) STRICT;
+CREATE TABLE /**/key_guard (exists_already INTEGER PRIMARY KEY);
 INSERT INTO /**/key_guard VALUES (1);
 
 CREATE TRIGGER /**/events_key_exists BEFORE INSERT ON /**/events
@@ -133,7 +158,7 @@ END;
 
 CREATE TRIGGER /**/events_are_not_replaced AFTER INSERT ON /**/key_guard
 BEGIN
-    SELECT RAISE(ABORT, 'an event is never replaced; use INSERT OR IGNORE to repeat a key');
+    SELECT RAISE(ABORT, 'an event is never replaced; add ON CONFLICT DO NOTHING to repeat a key');
 END;
 
 --[

@@ -1,5 +1,9 @@
 #include "sql/store_internal.h"
 
+#include <string.h>
+
+#include "sql/schema.h"
+
 /* ---- errors ---- */
 
 static enum err
@@ -25,8 +29,8 @@ err_of(int code)
         return ERR_INVALID;
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-    case SQLITE_ERROR: /* the SQL is fixed, so it is the tables that are not as they should be */
     case SQLITE_SCHEMA:
+    case SQLITE_ERROR: /* the SQL is fixed, so it is the tables that are not as they should be */
         return ERR_CORRUPT;
     default: /* IOERR, CANTOPEN, READONLY, PERM, … */
         return ERR_IO;
@@ -57,9 +61,35 @@ advise(const struct store *s, int code, struct errbuf *advice)
                 " (the file is damaged, or the disk could not be read: see the kernel's log; if it "
                 "is the file, restore it from a backup)");
         break;
+    case SQLITE_ERROR:
+        err_set(advice, ERR_CORRUPT,
+                " (its tables are not as freshet made them; see: freshet check --db %s)", s->path);
+        break;
     default:
         break;
     }
+}
+
+/* "no such table: feed", and from inside of a trigger "no such table: main.key_guard": the name
+ * when the table is one of ours, or NULL. */
+static const char *
+missing_table(const struct store *s)
+{
+    static const char *const ours[] = {"events", "feed", "ingest_cursor", "key_guard"};
+    static const char sign[] = "no such table: ", database[] = "main.";
+    const char *name = sqlite3_errmsg(s->db);
+
+    if (strncmp(name, sign, strlen(sign)) != 0)
+        return NULL;
+    name += strlen(sign);
+    if (strncmp(name, database, strlen(database)) == 0)
+        name += strlen(database);
+    if (strncmp(name, s->prefix, strlen(s->prefix)) != 0)
+        return NULL;
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        if (strcmp(name + strlen(s->prefix), ours[i]) == 0)
+            return name;
+    return NULL;
 }
 
 enum err
@@ -75,6 +105,9 @@ store_fail(struct store *s, const char *doing, struct errbuf *eb)
         return err_set(eb, ERR_NOMEM, "%s: %s: out of memory", s->path, doing);
     if (err == ERR_INVALID) /* not the file is at fault, and the writer may be anybody */
         return err_set(eb, err, "the database refuses it: %s", sqlite3_errmsg(s->db));
+    if (code == SQLITE_ERROR && missing_table(s))
+        return err_set(eb, ERR_MISSING, "%s: %s: " STORE_TABLE_MISSING, s->path, doing,
+                       missing_table(s), s->path);
     advise(s, code, &advice);
     return err_set(eb, err, "%s: %s: %s%s", s->path, doing, sqlite3_errmsg(s->db), advice.text);
 }
@@ -145,6 +178,31 @@ const char *
 store_epoch(const struct store *s)
 {
     return s->epoch;
+}
+
+int
+store_format(const struct store *s)
+{
+    return s->format;
+}
+
+bool
+store_is_old(const struct store *s, struct errbuf *what)
+{
+    if (s->format >= SCHEMA_FORMAT)
+        return false;
+    err_set(
+        what, ERR_OK,
+        "%s: made by an older version of freshet (format %d), and used as it is; this brings it "
+        "to format %d while everything goes on: freshet upgrade --db %s",
+        s->path, s->format, SCHEMA_FORMAT, s->path);
+    return true;
+}
+
+bool
+store_is_guest(const struct store *s)
+{
+    return *s->prefix != '\0';
 }
 
 /* ---- where the log stands ---- */

@@ -32,7 +32,19 @@ enum store_sync { STORE_SYNC_FULL, STORE_SYNC_NORMAL };
  * and *existed is set; any other non-empty file is ERR_FOREIGN. */
 enum err store_create(const char *path, bool *existed, struct errbuf *eb);
 
-/* ERR_MISSING no such file, ERR_FOREIGN not a freshet database or made by a newer version. */
+/* Makes the same tables as a guest in the database of an application: behind a prefix, in one
+ * transaction, and without touching anything else of the file, its journal mode included. *existed
+ * is set when they are there already. ERR_EXISTS: the file is freshet's own. ERR_FOREIGN: not in
+ * UTF-8. */
+enum err store_create_guest(const char *path, bool *existed, struct errbuf *eb);
+
+/* Brings a database to the current format, in one short transaction whose cost does not grow with
+ * the table, while others go on reading and writing. *from and *to are its format before and after;
+ * they are equal when there was nothing to do. */
+enum err store_upgrade(const char *path, int *from, int *to, struct errbuf *eb);
+
+/* Older formats are read and written as they are. ERR_MISSING no such file, ERR_FOREIGN not a
+ * freshet database, not in WAL mode, or made by a newer version. */
 enum err store_open(struct store **store, const char *path, enum store_mode mode,
                     enum store_sync sync, struct errbuf *eb);
 void store_close(struct store *s); /* NULL is allowed */
@@ -66,6 +78,13 @@ const char *store_epoch(const struct store *s);
 /* Whether somebody has given the log another epoch since it was opened; no when it cannot be read
  * just now. One row. */
 bool store_has_new_epoch(struct store *s);
+
+/* The format of the file, from 1 on. */
+int store_format(const struct store *s);
+/* Whether it is older than the current one; *what then says so, and what to do about it. */
+bool store_is_old(const struct store *s, struct errbuf *what);
+/* Whether the tables are in the database of an application, behind a prefix. */
+bool store_is_guest(const struct store *s);
 
 enum err store_marks(struct store *s, struct marks *m, struct errbuf *eb);
 

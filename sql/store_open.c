@@ -1,4 +1,4 @@
-/* Opening and making a database: what file it is, what a connection is set to, its statements. */
+/* Opening a database: what file it is, what a connection is set to, its statements. */
 #include "sql/store_internal.h"
 
 #include <assert.h>
@@ -15,18 +15,11 @@
 /* How long a writer waits for another one, unless store_set_busy_timeout() says otherwise. */
 enum { BUSY_TIMEOUT_MS = 5000 };
 
-enum { FOR_READ = 1, FOR_WRITE = 2, FOR_FULL = 4, FOR_NORMAL = 8 };
-
 static const struct opening {
     unsigned modes;
     const char *sql;
 } openings[] = {
 #define OPENING(modes, sql) {modes, sql},
-#include "sql/statements.def"
-};
-
-enum question {
-#define QUESTION(name, sql) ASK_##name,
 #include "sql/statements.def"
 };
 
@@ -40,8 +33,8 @@ static const char *const sql_texts[] = {
 #include "sql/statements.def"
 };
 
-static enum err
-ask(struct store *s, enum question question, int64_t *answer, struct errbuf *eb)
+enum err
+store_ask(struct store *s, enum question question, int64_t *answer, struct errbuf *eb)
 {
     sqlite3_stmt *st = NULL;
     enum err err = ERR_OK;
@@ -57,30 +50,75 @@ ask(struct store *s, enum question question, int64_t *answer, struct errbuf *eb)
     return err;
 }
 
-/* ERR_OK: a database of ours, of this version. ERR_MISSING: nothing is in it yet. */
 static enum err
-identify(struct store *s, struct errbuf *eb)
+check_format(struct store *s, int64_t format, int64_t oldest, struct errbuf *eb)
 {
-    int64_t application = 0, version = 0, tables = 0;
-    enum err err = ask(s, ASK_APPLICATION_ID, &application, eb);
+    s->format = (int)format;
+    if (format >= oldest && format <= SCHEMA_FORMAT)
+        return ERR_OK;
+    return err_set(eb, ERR_FOREIGN,
+                   "%s: made by %s version of freshet (format %lld; this one reads 1 to %d)",
+                   s->path, format > SCHEMA_FORMAT ? "a newer" : "an unknown", (long long)format,
+                   SCHEMA_FORMAT);
+}
+
+static enum err
+identify_guest(struct store *s, struct errbuf *eb)
+{
+    int64_t format = 0;
+    enum err err;
+
+    s->prefix = SCHEMA_GUEST;
+    err = store_ask(s, ASK_GUEST_FORMAT, &format, eb);
+    if (err == ERR_OK && format == 0)
+        err = err_set(eb, ERR_CORRUPT, "%s: table %sfeed does not hold its one row", s->path,
+                      s->prefix);
+    return err == ERR_OK ? check_format(s, format, SCHEMA_FIRST_WITH_GUESTS, eb) : err;
+}
+
+static enum err
+find_foreign(struct store *s, struct errbuf *eb)
+{
+    int64_t left = 0;
+    enum err err = store_ask(s, ASK_GUEST_LEFT, &left, eb);
+
+    if (err != ERR_OK)
+        return err;
+    if (left > 0)
+        return err_set(eb, ERR_FOREIGN, "%s: " STORE_TABLE_MISSING, s->path, SCHEMA_GUEST "feed",
+                       s->path);
+    return err_set(eb, ERR_FOREIGN,
+                   "%s: a database of another program, without tables of freshet in it", s->path);
+}
+
+static enum err
+identify_own_file(struct store *s, struct errbuf *eb)
+{
+    int64_t application = 0, version = 0;
+    enum err err = store_ask(s, ASK_APPLICATION_ID, &application, eb);
+
+    s->prefix = "";
+    if (err == ERR_OK)
+        err = store_ask(s, ASK_VERSION, &version, eb);
+    if (err == ERR_OK && application != SCHEMA_APPLICATION_ID)
+        err = find_foreign(s, eb);
+    return err == ERR_OK ? check_format(s, version, 1, eb) : err;
+}
+
+enum err
+store_identify(struct store *s, struct errbuf *eb)
+{
+    int64_t tables = 0, guest = 0;
+    enum err err = store_ask(s, ASK_TABLES, &tables, eb);
 
     if (err == ERR_OK)
-        err = ask(s, ASK_VERSION, &version, eb);
-    if (err == ERR_OK)
-        err = ask(s, ASK_TABLES, &tables, eb);
+        err = store_ask(s, ASK_GUEST, &guest, eb);
     if (err != ERR_OK)
         return err;
     if (tables == 0)
         return err_set(eb, ERR_MISSING, "%s: empty; make it with: freshet init --db %s", s->path,
                        s->path);
-    if (application != SCHEMA_APPLICATION_ID)
-        return err_set(eb, ERR_FOREIGN, "%s: a database of another program", s->path);
-    if (version != SCHEMA_FORMAT)
-        return err_set(eb, ERR_FOREIGN,
-                       "%s: made by %s version of freshet (format %lld; this one reads %d)",
-                       s->path, version > SCHEMA_FORMAT ? "a newer" : "an unknown",
-                       (long long)version, SCHEMA_FORMAT);
-    return ERR_OK;
+    return guest ? identify_guest(s, eb) : identify_own_file(s, eb);
 }
 
 static pthread_once_t configured = PTHREAD_ONCE_INIT;
@@ -116,14 +154,22 @@ store_connect(struct store *s, const char *path, int flags, struct errbuf *eb)
     return ERR_OK;
 }
 
-static enum err
-set_up(struct store *s, unsigned modes, struct errbuf *eb)
+enum err
+store_set_up(struct store *s, unsigned modes, struct errbuf *eb)
 {
     for (size_t i = 0; i < sizeof openings / sizeof *openings; i++)
         if (openings[i].modes & modes &&
             sqlite3_exec(s->db, openings[i].sql, NULL, NULL, NULL) != SQLITE_OK)
             return store_fail(s, openings[i].sql, eb);
     return ERR_OK;
+}
+
+enum err
+store_run_unprepared(struct store *s, enum statement name, const char *doing, struct errbuf *eb)
+{
+    return sqlite3_exec(s->db, sql_texts[name], NULL, NULL, NULL) == SQLITE_OK
+               ? ERR_OK
+               : store_fail(s, doing, eb);
 }
 
 static enum err
@@ -163,7 +209,8 @@ store_read_epoch(struct store *s, char epoch[STORE_EPOCH_LENGTH + 1], struct err
     if (code == SQLITE_ROW && sqlite3_column_bytes(st, 0) == STORE_EPOCH_LENGTH)
         snprintf(epoch, STORE_EPOCH_LENGTH + 1, "%s", sqlite3_column_text(st, 0));
     else if (code == SQLITE_ROW || code == SQLITE_DONE)
-        err = err_set(eb, ERR_CORRUPT, "%s: table feed does not hold its one row", s->path);
+        err = err_set(eb, ERR_CORRUPT, "%s: table %sfeed does not hold its one row", s->path,
+                      s->prefix);
     else
         err = store_fail(s, "opening", eb);
     store_reset(s, SQL_EPOCH);
@@ -199,17 +246,23 @@ store_is_empty_file(const char *path)
     return stat(path, &st) == 0 && st.st_size == 0;
 }
 
-/* A reader cannot change the journal mode; without WAL it would be in the writers' way. */
+/* Without WAL a reader would be in the writers' way. The mode belongs to the file: it is set once,
+ * by whoever makes the file, and not by each who opens it. */
 static enum err
 check_wal(struct store *s, struct errbuf *eb)
 {
     int64_t is_wal = 0;
-    enum err err = ask(s, ASK_IS_WAL, &is_wal, eb);
+    enum err err = store_ask(s, ASK_IS_WAL, &is_wal, eb);
 
-    if (err == ERR_OK && !is_wal)
-        err = err_set(eb, ERR_FOREIGN, "%s: not in WAL mode; run: freshet init --db %s", s->path,
-                      s->path);
-    return err;
+    if (err != ERR_OK || is_wal)
+        return err;
+    if (store_is_guest(s))
+        return err_set(eb, ERR_FOREIGN,
+                       "%s: not in WAL mode; while the application is idle, run: sqlite3 %s "
+                       "\"PRAGMA journal_mode = WAL\"",
+                       s->path, s->path);
+    return err_set(eb, ERR_FOREIGN, "%s: not in WAL mode; run: freshet init --db %s", s->path,
+                   s->path);
 }
 
 enum err
@@ -232,9 +285,9 @@ store_open(struct store **store, const char *path, enum store_mode mode, enum st
     err = store_connect(s, path, mode == STORE_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE,
                         eb);
     if (err == ERR_OK)
-        err = identify(s, eb);
+        err = store_identify(s, eb);
     if (err == ERR_OK)
-        err = set_up(s, modes, eb);
+        err = store_set_up(s, modes, eb);
     if (err == ERR_OK)
         err = check_wal(s, eb);
     if (err == ERR_OK)
@@ -265,58 +318,4 @@ store_close(struct store *s)
     where_subject_finish(&s->subject);
     mem_free(s->path);
     mem_free(s);
-}
-
-static enum err
-run_script(struct store *s, struct errbuf *eb)
-{
-    char *sql = schema_script(s->prefix);
-    enum err err = ERR_OK;
-
-    if (!sql)
-        return err_set(eb, ERR_NOMEM, "%s: out of memory", s->path);
-    if (sqlite3_exec(s->db, sql, NULL, NULL, NULL) != SQLITE_OK)
-        err = store_fail(s, "making it", eb);
-    mem_free(sql);
-    return err;
-}
-
-/* Runs the schema. When somebody else was faster it is refused, and theirs is looked at. */
-static enum err
-make(struct store *s, bool *existed, struct errbuf *eb)
-{
-    enum err err = set_up(s, FOR_FULL, eb);
-
-    if (err == ERR_OK)
-        err = run_script(s, eb);
-    if (err == ERR_OK)
-        return ERR_OK;
-    sqlite3_exec(s->db, sql_texts[SQL_ROLLBACK], NULL, NULL, NULL);
-    if (err == ERR_INVALID) {
-        err = identify(s, eb);
-        *existed = err == ERR_OK;
-    }
-    return err;
-}
-
-enum err
-store_create(const char *path, bool *existed, struct errbuf *eb)
-{
-    struct store *s = mem_zalloc(sizeof *s);
-    enum err err;
-
-    *existed = false;
-    if (!s)
-        return err_set(eb, ERR_NOMEM, "%s: out of memory", path);
-    err = store_connect(s, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, eb);
-    if (err == ERR_OK)
-        err = identify(s, eb);
-    if (err == ERR_OK)
-        *existed = true;
-    else if (err == ERR_MISSING)
-        err = make(s, existed, eb);
-    if (err == ERR_OK) /* also for one that was cut short before it came to WAL mode */
-        err = set_up(s, FOR_WRITE, eb);
-    store_close(s);
-    return err;
 }

@@ -150,6 +150,30 @@ test_that 'a directory that does not exist is named' ends 1 "$dir/none/x.db" \
 : >"$dir/empty.db"
 test_that 'an empty file becomes a database' ends 0 'made, epoch' "$freshet" init --db "$dir/empty.db"
 
+echo '# upgrade'
+old=$dir/older.db
+sqlite3 "$old" <"${schema%.sql}-1.sql" >/dev/null
+sqlite3 "$old" "INSERT INTO events(topic, data) VALUES ('a', '1'), ('a', '2'); DELETE FROM events WHERE id = 1"
+old_epoch=$(sqlite3 "$old" 'SELECT epoch FROM feed')
+test_that 'init leaves an older database as it is' ends 0 'exists already' "$freshet" init --db "$old"
+test_that 'status says that it is older' ends 0 '^format *1 (older' "$freshet" status --db "$old"
+test_that 'upgrade says what it did' ends 0 'upgraded from format 1 to 2' "$freshet" upgrade --db "$old"
+test_that 'and again that there is nothing to do' ends 0 'format 2 already' "$freshet" upgrade --db "$old"
+test_that 'position, epoch and rows are what they were' [ "$(sqlite3 "$old" \
+    'SELECT position.id, epoch, pruned_through, (SELECT max(id) FROM events) FROM position, feed')" = \
+    "2-$old_epoch|$old_epoch|1|2" ]
+test_that 'status says the new format' ends 0 '^format *2$' "$freshet" status --db "$old"
+test_that 'a new database needs no upgrade' ends 0 'format 2 already' "$freshet" upgrade --db "$db"
+sqlite3 "$old" 'PRAGMA user_version = 3'
+for command in status upgrade init prune; do
+    test_that "$command refuses a newer format" ends 1 'made by a newer version of freshet (format 3; this one reads 1 to 2)' \
+        "$freshet" "$command" --db "$old" $([ "$command" != prune ] || echo --keep-rows=1)
+done
+test_that 'upgrade refuses what is not freshet'"'"'s' ends 1 'another program' \
+    "$freshet" upgrade --db "$dir/foreign.db"
+test_that 'upgrade of a missing file gives advice' ends 1 'freshet init --db' \
+    "$freshet" upgrade --db "$dir/missing.db"
+
 echo '# status'
 test_that 'status of an empty log' ends 0 '^last event *none$' "$freshet" status --db "$db"
 sql "INSERT INTO events(topic, data) VALUES ('a', '1'), ('b', '2'), ('a', '3'), ('c', '4'), ('a', '5')"

@@ -161,8 +161,9 @@ chmod 700 "$dir"
 
 echo '# the head of the file'
 damage file 'application_id is 0x00000001, although' 'PRAGMA application_id = 1'
-damage file 'newer version of freshet: user_version is 7' 'PRAGMA user_version = 7'
-damage file 'older or unknown version of freshet' 'PRAGMA user_version = 0'
+damage file 'newer version of freshet: format 7, this one reads 1 to 2' 'PRAGMA user_version = 7'
+damage file 'user_version is 0, although the tables are those of format 2' 'PRAGMA user_version = 0'
+damage file 'feed.format is 3, but user_version is 2' 'UPDATE feed SET format = 3'
 damage file 'the journal mode is delete' 'PRAGMA journal_mode = DELETE'
 
 echo '# damaged pages'
@@ -208,6 +209,8 @@ damage schema 'index events_topic of table events is missing' 'DROP INDEX events
 damage schema 'index events_key of table events is missing' 'DROP INDEX events_key'
 damage schema 'table ingest_cursor is missing' 'DROP TABLE ingest_cursor'
 damage schema 'table feed is missing' 'DROP TABLE feed'
+damage schema 'view position is missing' 'DROP VIEW position'
+damage schema 'table events is not as freshet made it' 'ALTER TABLE events ADD COLUMN more'
 damage schema 'trigger events_deleted is not as freshet made it' \
     'DROP TRIGGER events_deleted; CREATE TRIGGER events_deleted AFTER DELETE ON events BEGIN SELECT 1; END'
 damage schema 'index events_key is not as freshet made it' \
@@ -267,6 +270,30 @@ oddity_free() {
     all_good --db "$db"
 }
 test_that 'the position of an SSE source is one' oddity_free
+
+echo '# formats'
+old=$dir/old.db
+sqlite3 "$old" <"${top_srcdir:-.}/sql/schema-1.sql" >/dev/null
+sqlite3 "$old" "INSERT INTO events(topic, data, created) VALUES ('a', 'x', 0), ('a', 'y', 1795867841757)"
+no_failure() {
+    ! "$freshet" check "$@" | grep '^FAIL'
+}
+test_that 'a file of format 1 is used as it is' ends 0 '^warn  file.*format 1, the current one is 2' \
+    "$freshet" check --db "$old"
+test_that 'and nothing is wrong with it' no_failure --db "$old"
+test_that 'what format 1 allowed is not broken' ends 0 '^warn  events.*1 events were created in 1970' \
+    "$freshet" check --db "$old"
+"$freshet" upgrade --db "$old" >/dev/null
+test_that 'nor with an upgraded one' no_failure --db "$old"
+test_that 'which is known to be one' ends 0 '^ok    schema *13 tables' \
+    "$freshet" check --db "$old"
+sqlite3 "$old" 'DROP TRIGGER events_created'
+test_that 'what an upgrade made may be missing too' ends 1 'trigger events_created of table events is missing' \
+    "$freshet" check --db "$old"
+sqlite3 "$old" 'PRAGMA user_version = 1'
+test_that 'half an upgrade is no format' ends 1 'FAIL  schema *table feed is not as freshet made it' \
+    "$freshet" check --db "$old"
+damage events 'event 3001: created is not above 0' "INSERT INTO events(topic, data, created) VALUES ('a', 'b', 0)"
 
 echo '# output'
 fresh
