@@ -24,7 +24,7 @@ as_root() {
 }
 
 # install_missing PACKAGE[=COMMAND]…: does nothing, and asks for no rights, when all of them are there.
-# Where a COMMAND is named, its being found is enough, wherever it came from.
+# Where a COMMAND is named, its being found is enough, wherever it came from. No service is started.
 install_missing() {
     command -v dpkg-query >/dev/null || { say "not Debian: taking what is installed as it is"; return; }
     missing=
@@ -39,10 +39,11 @@ install_missing() {
     done
     [ -n "$missing" ] || return 0
     say "installing:$missing"
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 update >&2
+    [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null ||
+        die "these packages are missing, and there is no sudo to become root with. As root: $root/tests/lib/install.sh$missing"
     # shellcheck disable=SC2086
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=300 \
-        --no-install-recommends install $missing >&2
+    as_root "$root/tests/lib/install.sh" $missing ||
+        die "these packages could not be installed. As root: $root/tests/lib/install.sh$missing"
 }
 
 BUILD_PACKAGES='gcc libc6-dev make autoconf automake pkg-config libfcgi-dev libjson-c-dev
