@@ -11,6 +11,7 @@ set -eu
 
 root=$(cd "$(dirname "$0")/../.." && pwd)
 . "$root/tests/lib/common.sh"
+. "$root/tests/lib/mirror.sh"
 
 # Inside the namespaces: this script again, as process 1.
 if [ "$1" = --inside ]; then
@@ -36,34 +37,19 @@ cache=$1
 release=$2
 shift 2
 packages=$("$root/check" --packages "$@" | paste -sd , -)
-# shellcheck source=/dev/null
-. /etc/os-release
-
-# The machine's own entries for Debian, whatever way they are written down, for the other release.
-sources() {
-    # shellcheck disable=SC2016 # apt-get fills these in
-    apt-get indextargets --format '$(ORIGIN) $(COMPONENT) $(REPO_URI) $(CODENAME)' 'Identifier: Packages' |
-        sed -n "s|^Debian main \([^ ]*\) $VERSION_CODENAME\(.*\)|deb \1 $release\2 main|p" | sort -u
-}
-[ -n "$(sources)" ] || apt-get -qq -o DPkg::Lock::Timeout=300 update
-[ -n "$(sources)" ] || die "no source of packages here is Debian's $VERSION_CODENAME: see apt-get indextargets"
+mirror_check "$release"
 
 # What makes a Debian as it is; another one is made when it changes.
 recipe() {
     echo "$release $packages $(date +%G-%V)"
-    sources
-}
-
-# How this machine gets at packages: proxies and the like. (The rest of its settings is not for others.)
-apt_options() {
-    apt-config dump | grep -E '^Acquire::(https?|ftp|Check-[A-Za-z-]*|Retries|ForceIPv[46])[: ]' || :
+    mirror_sources "$release"
 }
 
 make_debian() {
     rm -rf --one-file-system "$cache/root" "$cache/root.new" "$cache/recipe"
     mkdir -p "$cache"
-    apt_options >"$cache/apt.conf"
-    sources | apart mmdebstrap --mode=root --variant=apt --aptopt="$cache/apt.conf" --include="$packages" \
+    mirror_options >"$cache/apt.conf"
+    mirror_sources "$release" | apart mmdebstrap --mode=root --variant=apt --aptopt="$cache/apt.conf" --include="$packages" \
         "$release" "$cache/root.new" -
     printf '127.0.0.1 localhost\n::1 localhost\n' >"$cache/root.new/etc/hosts"
     mkdir -p "$cache/root.new/freshet"
