@@ -82,7 +82,9 @@ tell_connection(struct doctor *d, const struct exchange *x)
         snprintf(tls, sizeof tls, ", TLS after %.1f ms", doctor_ms(x->tls_us));
     doctor_good(d, "connect", "%s port %d after %.1f ms%s%s%s", x->address, x->port,
                 doctor_ms(x->connect_us), tls, d->server[0] ? ", server " : "", d->server);
-    if (x->redirects)
+    if (x->redirects && x->strange)
+        doctor_symptom(d, SYMPTOM_REDIRECTED_AWAY, "redirected to %s", x->url);
+    else if (x->redirects)
         doctor_symptom(d, SYMPTOM_REDIRECTED, "redirected to %s", x->url);
 }
 
@@ -143,6 +145,14 @@ judge_caching(struct doctor *d)
         doctor_symptom(d, SYMPTOM_PROXIED, "the answer passed a proxy (Via: %.*s)", VALUE(via));
 }
 
+/* nginx obeys this header and keeps it, unless it is told to pass it on. */
+static void
+judge_passing_on(struct doctor *d)
+{
+    if (strstr(d->server, "nginx") && !http_header(&d->stream, "X-Accel-Buffering", NULL).p)
+        doctor_symptom(d, SYMPTOM_NOT_PASSED_ON, "no X-Accel-Buffering comes here");
+}
+
 static void
 judge_protocol(struct doctor *d)
 {
@@ -182,6 +192,7 @@ doctor_judge_head(struct doctor *d)
 {
     judge_compression(d);
     judge_caching(d);
+    judge_passing_on(d);
     judge_protocol(d);
     judge_origin(d);
 }

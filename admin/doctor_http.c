@@ -25,12 +25,18 @@ http_finish(struct http *h)
 
 /* ---- what arrives ---- */
 
-/* After this head libcurl goes on to the next one by itself. */
+static bool
+is_redirect(const struct exchange *x)
+{
+    return x->status >= 300 && x->status < 400 && x->redirects < REDIRECTS_MAX &&
+           !x->request->body && http_header(x, "Location", NULL).p;
+}
+
+/* This head is not the last one. */
 static bool
 another_comes(const struct exchange *x)
 {
-    return x->status < 200 ||
-           (x->status >= 300 && x->status < 400 && http_header(x, "Location", NULL).p);
+    return x->status < 200 || is_redirect(x);
 }
 
 /* Each answer's head begins anew, so the last one stays: after redirects and 1xx. */
@@ -61,6 +67,8 @@ take_body(char *bytes, size_t size, size_t n, void *context)
     struct exchange *x = context;
     struct text piece = {bytes, size * n};
 
+    if (is_redirect(x)) /* what a redirect says is for people */
+        return piece.n;
     x->last_us = clock_mono_us();
     if (!x->first_us)
         x->first_us = x->last_us;
@@ -84,7 +92,7 @@ void
 http_learn(struct exchange *x)
 {
     curl_off_t name = 0, connected = 0, tls = 0;
-    long version = 0, port = 0, redirects = 0;
+    long version = 0, port = 0;
     char *address = NULL, *url = NULL;
 
     curl_easy_getinfo(x->easy, CURLINFO_NAMELOOKUP_TIME_T, &name);
@@ -92,7 +100,6 @@ http_learn(struct exchange *x)
     curl_easy_getinfo(x->easy, CURLINFO_APPCONNECT_TIME_T, &tls);
     curl_easy_getinfo(x->easy, CURLINFO_HTTP_VERSION, &version);
     curl_easy_getinfo(x->easy, CURLINFO_PRIMARY_PORT, &port);
-    curl_easy_getinfo(x->easy, CURLINFO_REDIRECT_COUNT, &redirects);
     curl_easy_getinfo(x->easy, CURLINFO_PRIMARY_IP, &address);
     curl_easy_getinfo(x->easy, CURLINFO_EFFECTIVE_URL, &url);
     x->name_us = name;
@@ -100,7 +107,6 @@ http_learn(struct exchange *x)
     x->tls_us = tls;
     x->version = version_name(version);
     x->port = (int)port;
-    x->redirects = (int)redirects;
     snprintf(x->address, sizeof x->address, "%s", address ? address : "");
     snprintf(x->url, sizeof x->url, "%s", url ? url : "");
 }
@@ -130,17 +136,74 @@ add_line(struct exchange *x, const char *name, const char *value)
     x->lines = curl_slist_append(x->lines, line);
 }
 
+/* What is sent to this URL: the operator's own things only to the origin that was asked. */
 static void
-set_lines(const struct http *h, struct exchange *x, const struct http_request *r)
+set_lines(const struct http *h, struct exchange *x)
 {
+    const struct http_request *r = x->request;
+
+    curl_slist_free_all(x->lines);
+    x->lines = NULL;
     add_line(x, "Accept: ", r->accept);
     add_line(x, "Origin: ", r->origin);
     add_line(x, "Last-Event-ID: ", r->last_event_id);
-    add_line(x, "Authorization: Bearer ", h->token);
     add_line(x, "Content-Type: ", r->body ? "application/json" : NULL);
     add_line(x, "Cache-Control: ", r->body ? NULL : "no-cache"); /* as EventSource */
-    for (size_t i = 0; h->headers && i < h->headers->n; i++)
+    if (!x->strange)
+        add_line(x, "Authorization: Bearer ", h->token);
+    for (size_t i = 0; !x->strange && h->headers && i < h->headers->n; i++)
         add_line(x, h->headers->values[i], "");
+    curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, x->lines);
+    curl_easy_setopt(x->easy, CURLOPT_COOKIE, x->strange ? NULL : h->cookie);
+}
+
+/* Scheme, host and port of a URL as libcurl reads it; empty where it cannot. */
+static void
+origin_of(const char *url, char *out, size_t size)
+{
+    static const CURLUPart parts[] = {CURLUPART_SCHEME, CURLUPART_HOST, CURLUPART_PORT};
+    CURLU *u = curl_url();
+    size_t n = 0;
+
+    *out = '\0';
+    if (u && curl_url_set(u, CURLUPART_URL, url, 0) == CURLUE_OK)
+        for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+            char *part = NULL;
+
+            if (curl_url_get(u, parts[i], &part, CURLU_DEFAULT_PORT) == CURLUE_OK && n < size)
+                n += (size_t)snprintf(out + n, size - n, "%s ", part);
+            curl_free(part);
+        }
+    curl_url_cleanup(u);
+}
+
+static bool
+same_origin(const char *a, const char *b)
+{
+    char one[512], other[512];
+
+    origin_of(a, one, sizeof one);
+    origin_of(b, other, sizeof other);
+    return one[0] && strcasecmp(one, other) == 0;
+}
+
+/* The exchange goes on at the place that it was sent to; false: it has ended. */
+static bool
+follow(struct http *h, struct exchange *x)
+{
+    char *url = NULL;
+
+    if (!is_redirect(x))
+        return false;
+    curl_easy_getinfo(x->easy, CURLINFO_REDIRECT_URL, &url);
+    if (!url)
+        return false;
+    x->redirects++;
+    x->strange = !same_origin(x->request->url, url);
+    set_lines(h, x);
+    curl_multi_remove_handle(h->multi, x->easy);
+    curl_easy_setopt(x->easy, CURLOPT_URL, url); /* which it copies */
+    return curl_multi_add_handle(h->multi, x->easy) == CURLM_OK;
 }
 
 enum err
@@ -153,15 +216,12 @@ http_open(struct http *h, struct exchange *x, const struct http_request *r, stru
     buf_init(&x->body, HTTP_BODY_MAX);
     if (!easy)
         return err_set(eb, ERR_NOMEM, "out of memory");
-    set_lines(h, x, r);
     curl_easy_setopt(easy, CURLOPT_URL, r->url);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
-    curl_easy_setopt(easy, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L); /* follow() does */
     curl_easy_setopt(easy, CURLOPT_USERAGENT, "freshet-doctor");
     curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, ""); /* all that it can decode */
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, x->lines);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_head);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, x);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
@@ -169,8 +229,7 @@ http_open(struct http *h, struct exchange *x, const struct http_request *r, stru
     curl_easy_setopt(easy, CURLOPT_PRIVATE, x);
     if (h->ca)
         curl_easy_setopt(easy, CURLOPT_CAINFO, h->ca);
-    if (h->cookie)
-        curl_easy_setopt(easy, CURLOPT_COOKIE, h->cookie);
+    set_lines(h, x);
     if (r->body)
         curl_easy_setopt(easy, CURLOPT_POSTFIELDS, r->body);
     x->began_us = clock_mono_us();
@@ -199,13 +258,18 @@ turn(struct http *h)
 
     curl_multi_perform(h->multi, &running);
     while ((message = curl_multi_info_read(h->multi, &left))) {
-        char *x = NULL;
+        CURLcode result = message->data.result; /* gone when the handle is removed */
+        char *private = NULL;
+        struct exchange *x;
 
         if (message->msg != CURLMSG_DONE)
             continue;
-        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &x);
-        http_learn((struct exchange *)(void *)x);
-        end((struct exchange *)(void *)x, message->data.result);
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private);
+        x = (struct exchange *)(void *)private;
+        if (result == CURLE_OK && follow(h, x))
+            continue;
+        http_learn(x);
+        end(x, result);
     }
 }
 

@@ -5,7 +5,8 @@
  *
  * Several exchanges go on side by side, and all of them move only inside http_wait(), so that each
  * arrival has the time at which it came. Redirects are followed, as EventSource does; what the head
- * says is then of the last answer. */
+ * says is then of the last answer. A token, a cookie and headers of the operator's go to the origin
+ * that was asked, and never to another one. */
 #ifndef ADMIN_DOCTOR_HTTP_H
 #define ADMIN_DOCTOR_HTTP_H
 
@@ -50,6 +51,7 @@ struct exchange {
     bool unreachable;            /* no connection came about */
     char address[64], url[1024]; /* where the last answer came from */
     int port, redirects;
+    bool strange; /* the last answer came from another origin than was asked */
     int64_t name_us, connect_us, tls_us; /* from the beginning; tls 0 = none */
     void *easy, *lines;                  /* private */
 };

@@ -24,14 +24,14 @@ struct page {
 
 /* ---- pages of history ---- */
 
-/* Asks, and waits for the end of a page, or for the head of what is none. */
+/* Asks, and waits for the end of a page, or for the head of what is none. The URL is taken over. */
 static bool
-get_page(struct doctor *d, struct page *p, const char *more)
+get_url(struct doctor *d, struct page *p, char *url)
 {
     struct errbuf eb;
     struct text type;
 
-    *p = (struct page){.url = doctor_url(d->url, more)};
+    *p = (struct page){.url = url};
     p->request = (struct http_request){
         .url = p->url, .accept = "application/json", .origin = d->settings->origin};
     if (!p->url || http_open(&d->http, &p->x, &p->request, &eb) != ERR_OK)
@@ -43,6 +43,12 @@ get_page(struct doctor *d, struct page *p, const char *more)
         doctor_wait(d, doctor_has_ended, &p->x, PATIENCE_US);
     type = http_header(&p->x, "Content-Type", NULL);
     return p->x.status == 200 && text_starts(type, TEXT_LIT("application/json")) && p->x.ended;
+}
+
+static bool
+get_page(struct doctor *d, struct page *p, const char *more)
+{
+    return get_url(d, p, doctor_url(d->url, more));
 }
 
 static void
@@ -277,6 +283,29 @@ come_back(struct doctor *d, struct return_ *r, const char *url, const char *id)
            doctor_wait(d, has_resumed, r, PATIENCE_US) && !r->x.ended;
 }
 
+/* An event has a place below the stream's. Where the path is passed as one, the answer is that of
+ * the stream's; a place that does not exist, or not for who asks, says nothing. */
+static void
+look_at_event(struct doctor *d, const char *id)
+{
+    struct page p;
+    struct buf url;
+    char expected[HEARD_ID + 16];
+
+    buf_init(&url, SIZE_MAX / 4);
+    buf_append(&url, d->url, strcspn(d->url, "?#"));
+    buf_format(&url, "/%s", id);
+    if (get_url(d, &p, buf_take(&url)) || p.x.status == 200) {
+        snprintf(expected, sizeof expected, "{\"id\":\"%s\"", id);
+        if (text_starts(buf_view(&p.x.body), text_of(expected)))
+            doctor_good(d, "events", "%s has a place of its own", id);
+        else
+            doctor_symptom(d, SYMPTOM_EVENT_NOT_SPLIT, "%s is answered with something else", p.url);
+    }
+    drop_page(d, &p);
+    buf_finish(&url);
+}
+
 /* Others may have written between the two events that are known: then one of theirs is right. */
 static bool
 comes_between(const char *first, const char *id, const char *next)
@@ -291,6 +320,7 @@ resume_after(struct doctor *d, const char *id, const char *next)
 {
     struct return_ r;
 
+    look_at_event(d, id);
     if (!come_back(d, &r, d->stream_url, id))
         doctor_note(d, "resume", "not seen: the second stream did not come up");
     else if (comes_between(r.heard.first_id, id, next))

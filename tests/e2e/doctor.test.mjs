@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { curl } from './kit/curl.mjs';
 import { program, root } from './kit/env.mjs';
 import { freePort } from './kit/net.mjs';
+import { Nginx } from './kit/nginx.mjs';
 import { run, start } from './kit/process.mjs';
 import { World } from './kit/world.mjs';
 
@@ -134,6 +135,73 @@ describe('freshet doctor', { concurrency: 14 }, () => {
         'include fastcgi_params; fastcgi_param HTTP_LAST_EVENT_ID "";']] }, async (world) => {
         onlyFinding(await doctor('--db', world.db.file, world.url('?since=earliest')), 'fail', 'resume',
             /after Last-Event-ID: 1-.{4} comes 1-.{4} instead of 2-/, /fastcgi_pass_request_headers/);
+    });
+
+    story('nginx: events without a place of their own, as its configuration was before', { edits: [
+        ['fastcgi_param PATH_INFO $fastcgi_path_info;', '']], prepare: (db) => db.fill('a', 3) }, async (world) => {
+        onlyFinding(await doctor(world.url()), 'warn', 'events', /events\/2-.{4} is answered with something else/,
+            /fastcgi_split_path_info[^]*PATH_INFO/);
+    });
+
+    story('nginx that keeps X-Accel-Buffering: said in front of it, and found behind another nginx',
+        { edits: [['fastcgi_pass_header X-Accel-Buffering;', '']] }, async (world) => {
+            const inner = await doctor(world.url());
+            clean(inner);
+            const note = inner.findings.find((finding) => finding.part === 'buffering');
+            assert.equal(note.level, 'note');
+            assert.match(note.cure.join(), /fastcgi_pass_header X-Accel-Buffering;/);
+            const outer = await Nginx.openProxy(join(world.dir, 'outer'), world.base);
+            try {
+                onlyFinding(await doctor(`http://127.0.0.1:${outer.port}/events`), 'fail', 'buffering',
+                    /not a byte of the stream/, /fastcgi_pass_header X-Accel-Buffering;/);
+            } finally {
+                await outer.close();
+            }
+        });
+
+    story('a second nginx in front of it passes', {}, async (world) => {
+        const outer = await Nginx.openProxy(join(world.dir, 'outer'), world.base);
+        try {
+            clean(await doctor(`http://127.0.0.1:${outer.port}/events`));
+        } finally {
+            await outer.close();
+        }
+    });
+
+    story('redirected to another origin: no header, cookie or token goes there', {}, async (world) => {
+        const SECRETS = ['authorization', 'cookie', 'x-secret'];
+        const heard = [];
+        const note = (name, incoming) => heard.push([name, ...SECRETS.filter((secret) => incoming.headers[secret])]);
+        const listen = async (handler) => {
+            const server = createServer(handler);
+            await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+            return server;
+        };
+        const there = await listen((incoming, outgoing) => {
+            note('there', incoming);
+            outgoing.writeHead(307, { location: `${world.base}${incoming.url}` }).end();
+        });
+        const here = await listen((incoming, outgoing) => {
+            note('here', incoming);
+            if (incoming.url.startsWith('/moved'))
+                outgoing.writeHead(301, { location: '/events' }).end('moved');
+            else
+                outgoing.writeHead(302, { location: `http://127.0.0.1:${there.address().port}${incoming.url}` }).end('away');
+        });
+        try {
+            const report = await doctor('--header', 'X-Secret: s', '--cookie', 'login=s', '--token', 's',
+                `http://127.0.0.1:${here.address().port}/moved`);
+            clean(report);
+            assert.match(report.texts, /redirected to http:.*another origin, to which --token/);
+            assert.ok(heard.length >= 6);
+            for (const [name, ...secrets] of heard)
+                assert.deepEqual(secrets, name === 'here' ? SECRETS : [], name);
+        } finally {
+            for (const server of [here, there]) {
+                server.closeAllConnections();
+                server.close();
+            }
+        }
     });
 
     // It compresses only what is complete, so there is nothing to name.
@@ -337,7 +405,8 @@ async function openFront(to, how) {
                 const held = stream && (chunk.includes('id: ') || how.late > 1e5) ? how.late ?? 0 : 0;
                 setTimeout(() => outgoing.write(chunk), held).unref();
             });
-            answer.on('end', () => outgoing.end());
+            // Behind what is still on its way.
+            answer.on('end', () => setTimeout(() => outgoing.end(), stream ? how.late ?? 0 : 0).unref());
             if (stream && how.cut)
                 setTimeout(() => outgoing.destroy(), how.cut);
         }, stream ? how.start ?? 0 : 0));
