@@ -153,6 +153,24 @@ character(struct text s)
 }
 
 void
+buf_utf8(struct buf *b, struct text s)
+{
+    size_t at = text_is_utf8(s) ? s.n : 0, run = 0;
+
+    while (at < s.n) {
+        size_t n = character((struct text){s.p + at, s.n - at});
+
+        if (n == 0) {
+            buf_append(b, s.p + run, at - run);
+            buf_string(b, "\xef\xbf\xbd");
+            run = at + 1;
+        }
+        at += n + (n == 0);
+    }
+    buf_append(b, s.p + run, s.n - run);
+}
+
+void
 buf_json(struct buf *b, struct text s)
 {
     bool good = text_is_utf8(s);

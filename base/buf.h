@@ -36,6 +36,8 @@ void buf_int(struct buf *b, long long value);
 /* s as a JSON string with its quotes (RFC 8259, section 7). Bytes that are not UTF-8 (a row or a
  * path may hold any) come out as U+FFFD. */
 void buf_json(struct buf *b, struct text s);
+/* s with U+FFFD for each byte that belongs to no character of UTF-8. */
+void buf_utf8(struct buf *b, struct text s);
 /* s with every byte but letters, digits and those of `plain` as %XX (RFC 3986, section 2.1). */
 void buf_percent(struct buf *b, struct text s, const char *plain);
 void buf_format(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));

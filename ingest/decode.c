@@ -14,6 +14,8 @@ struct decode {
     bool pointers;
     struct pointer topic_from, type_from, key_from, data_from; /* of the settings that are given */
     struct text topic, type;                                   /* where the input names none */
+    struct buf valid; /* the item's texts, where bytes were replaced */
+    int64_t replaced;
     struct buf room; /* the event's texts that are not as they stand in the item */
 };
 
@@ -43,6 +45,7 @@ decode_create(const struct settings *settings)
     d->pointers = settings_have_pointers(settings);
     d->topic = text_of(settings->topic);
     d->type = text_of(settings->type);
+    buf_init(&d->valid, SIZE_MAX / 4);
     buf_init(&d->room, SIZE_MAX / 4);
     if (parse_pointers(d) != ERR_OK) {
         decode_destroy(d);
@@ -60,6 +63,7 @@ decode_destroy(struct decode *d)
     pointer_finish(&d->type_from);
     pointer_finish(&d->key_from);
     pointer_finish(&d->data_from);
+    buf_finish(&d->valid);
     buf_finish(&d->room);
     mem_free(d);
 }
@@ -150,8 +154,8 @@ take_fields(const struct decode *d, const struct split_item *item, struct event 
         e->key = item->id;
 }
 
-enum decode_outcome
-decode_item(struct decode *d, const struct split_item *item, struct event *e, struct errbuf *why)
+static enum decode_outcome
+decode_valid(struct decode *d, const struct split_item *item, struct event *e, struct errbuf *why)
 {
     enum format format = (enum format)d->settings->format;
     enum err err = ERR_OK;
@@ -178,4 +182,64 @@ decode_item(struct decode *d, const struct split_item *item, struct event *e, st
     if (err == ERR_OK)
         err = event_check(e, (size_t)d->settings->event_max, why);
     return err == ERR_OK ? DECODE_EVENT : DECODE_REJECT;
+}
+
+/* Makes the item's texts views of d->valid, with U+FFFD in place of what is no UTF-8. */
+static enum err
+make_valid(struct decode *d, struct split_item *item)
+{
+    struct text *const texts[] = {&item->data, &item->type, &item->id};
+    size_t at[4] = {0};
+
+    buf_clear(&d->valid);
+    for (size_t i = 0; i < 3; i++) {
+        buf_utf8(&d->valid, *texts[i]);
+        at[i + 1] = d->valid.length;
+    }
+    if (buf_failed(&d->valid))
+        return ERR_NOMEM;
+    for (size_t i = 0; i < 3; i++)
+        if (texts[i]->p)
+            *texts[i] = (struct text){buf_view(&d->valid).p + at[i], at[i + 1] - at[i]};
+    return ERR_OK;
+}
+
+static bool
+was_replaced(struct text s)
+{
+    static const struct text mark = TEXT_LIT("\xef\xbf\xbd");
+
+    for (size_t i = 0; i + mark.n <= s.n; i++)
+        if (memcmp(s.p + i, mark.p, mark.n) == 0)
+            return true;
+    return false;
+}
+
+enum decode_outcome
+decode_item(struct decode *d, const struct split_item *item, struct event *e, struct errbuf *why)
+{
+    struct split_item valid = *item;
+    enum decode_outcome outcome;
+
+    if (d->settings->invalid_utf8 != INVALID_REPLACE ||
+        (text_is_utf8(item->data) && text_is_utf8(item->type) && text_is_utf8(item->id)))
+        return decode_valid(d, item, e, why);
+    if (make_valid(d, &valid) != ERR_OK) {
+        err_set(why, ERR_NOMEM, "out of memory");
+        return DECODE_REJECT;
+    }
+    outcome = decode_valid(d, &valid, e, why);
+    if (outcome == DECODE_EVENT && was_replaced(e->key)) {
+        err_set(why, ERR_INVALID,
+                "the key is not well-formed UTF-8; it could be taken for another one");
+        return DECODE_REJECT;
+    }
+    d->replaced += outcome == DECODE_EVENT;
+    return outcome;
+}
+
+int64_t
+decode_replaced(const struct decode *d)
+{
+    return d->replaced;
 }

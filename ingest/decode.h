@@ -26,4 +26,7 @@ void decode_destroy(struct decode *d); /* NULL is allowed */
 enum decode_outcome decode_item(struct decode *d, const struct split_item *item, struct event *e,
                                 struct errbuf *why);
 
+/* How many events hold U+FFFD in place of bytes that were no UTF-8 (--invalid-utf8 replace). */
+int64_t decode_replaced(const struct decode *d);
+
 #endif

@@ -226,6 +226,70 @@ take_hole(struct intake *in, const struct split_item *item)
     }
 }
 
+/* A stream of Server-Sent Events that gives no message may be something else, which nobody would
+ * notice: every line of it is skipped. True and the reason when it is. */
+static bool
+is_no_stream(struct intake *in, struct errbuf *why)
+{
+    int64_t line, unknown = sse_decode_unknown(&in->split.sse, &line);
+
+    if (in->settings->format != FORMAT_SSE || in->messages ||
+        (!unknown && sse_decode_between(&in->split.sse)))
+        return false;
+    if (unknown)
+        err_set(why, ERR_INVALID,
+                "%s: no event stream: not one message in %lld bytes; line %lld is no field",
+                source_name(in->source), (long long)in->bytes, (long long)line);
+    else
+        err_set(
+            why, ERR_INVALID,
+            "%s: no event stream: not one message in %lld bytes; a blank line ends each message",
+            source_name(in->source), (long long)in->bytes);
+    return true;
+}
+
+/* What was done to the input without rejecting any of it. `end`: the input has ended; then no
+ * stream at all is a failure. */
+static enum err
+judge(struct intake *in, bool end, struct errbuf *eb)
+{
+    int64_t line, unknown = sse_decode_unknown(&in->split.sse, &line);
+    int64_t replaced = decode_replaced(in->decode);
+    struct errbuf why;
+
+    report_hole(in, in->line, true);
+    if (replaced)
+        console_line(in->console, LOG_WARN,
+                     "%s: %lld %s with bytes that are no UTF-8; each of these is U+FFFD now",
+                     source_name(in->source), (long long)replaced,
+                     replaced == 1 ? "event" : "events");
+    if (is_no_stream(in, &why)) {
+        if (end)
+            return err_set(eb, ERR_INVALID, "%s", why.text);
+        return ERR_OK;
+    }
+    if (unknown)
+        console_line(in->console, LOG_WARN,
+                     "%s: %lld lines are no fields of an event stream, the first is line %lld; "
+                     "they were skipped",
+                     source_name(in->source), (long long)unknown, (long long)line);
+    return ERR_OK;
+}
+
+/* While the input is silent: that it seems to be no stream, once. */
+static void
+doubt_stream(struct intake *in)
+{
+    struct errbuf why;
+    int64_t line;
+
+    if (in->doubted || in->messages || !sse_decode_unknown(&in->split.sse, &line) ||
+        !is_no_stream(in, &why))
+        return;
+    console_line(in->console, LOG_WARN, "%s", why.text);
+    in->doubted = true;
+}
+
 /* ERR_MISSING: the item was left where it is. last: nothing comes after it in this run. */
 static enum err
 take_item(struct intake *in, const struct split_item *item, bool last, struct errbuf *eb)
@@ -237,6 +301,7 @@ take_item(struct intake *in, const struct split_item *item, bool last, struct er
         return ERR_OK;
     }
     report_hole(in, item->line, false);
+    in->messages++;
     err = item->kind == SPLIT_WHOLE ? take_whole(in, item, last, eb)
                                     : reject(in, item, "too long for --event-max", eb);
     if (err != ERR_OK)
@@ -333,6 +398,7 @@ turn(struct intake *in, bool *end, struct errbuf *eb)
         console_progress(in->console, in->bytes, source_size(in->source));
         return take_items(in, eb);
     case SOURCE_IDLE:
+        doubt_stream(in);
         return wait_idle(in, source_fd(in->source), source_wait_ms(in->source), eb);
     case SOURCE_NEXT:
         return end_file(in, true, eb);
@@ -364,9 +430,10 @@ intake_run(struct intake *in, struct errbuf *eb)
     show_notices(in);
     while (err == ERR_OK && !end && !stop_asked())
         err = turn(in, &end, eb);
-    report_hole(in, in->line, true);
     if (in->decode && submit(in, &after) != ERR_OK && err == ERR_OK)
         err = err_set(eb, ERR_IO, "%s", after.text);
+    if (in->decode && err == ERR_OK)
+        err = judge(in, end, eb);
     queue_close(in->queue);
     decode_destroy(in->decode);
     split_finish(&in->split);

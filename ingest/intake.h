@@ -30,6 +30,8 @@ struct intake {
     bool moved;            /* the position is not that of the last batch any more */
     int64_t offset, line;  /* of the present file: everything before is done with */
     int64_t due_us, paced; /* --rate */
+    int64_t messages;      /* items of any kind */
+    bool doubted;          /* that the input is what --format says */
     int64_t hole, hole_ms; /* NUL bytes that are not reported yet; when some were last */
 };
 

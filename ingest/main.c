@@ -1,6 +1,7 @@
 /* freshet-ingest: reads events and appends them to the table in batched transactions. */
 #include "config.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "base/stop.h"
 #include "ingest/committer.h"
 #include "ingest/intake.h"
+#include "ingest/rotation.h"
 
 /* How long one try to write waits inside SQLite: the committer tries for ever, but looks in between
  * whether it is to stop. */
@@ -62,6 +64,37 @@ check_source(const struct job *job, struct errbuf *eb)
         source_name(job->source));
 }
 
+/* What is rejected must go neither into the database nor into what is being read: a file that is
+ * read on would be fed by itself without end. */
+static enum err
+check_rejects(const struct settings *s, struct errbuf *eb)
+{
+    static const char *const parts[] = {"", "-wal", "-shm", "-journal"};
+    char path[PATH_MAX];
+
+    if (!s->rejects)
+        return ERR_OK;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        snprintf(path, sizeof path, "%s%s", s->db, parts[i]);
+        if (rejects_would_be(s->rejects, path))
+            return err_set(eb, ERR_INVALID, "--rejects %s is the database", s->rejects);
+    }
+    if (rejects_would_be(s->rejects, s->input) ||
+        (s->input && (s->follow || s->source) && rotation_has(s->input, s->rejects)))
+        return err_set(eb, ERR_INVALID,
+                       "--rejects %s is the input, or one of the files that it may be rotated to",
+                       s->rejects);
+    return ERR_OK;
+}
+
+static enum err
+check_job(const struct job *job, struct errbuf *eb)
+{
+    enum err err = check_source(job, eb);
+
+    return err == ERR_OK ? check_rejects(job->settings, eb) : err;
+}
+
 static enum err
 job_open(struct job *job, struct errbuf *eb)
 {
@@ -80,11 +113,19 @@ job_open(struct job *job, struct errbuf *eb)
     if (err == ERR_OK && !s->last_id)
         err = source_open(&job->source, s->input, s->follow != NULL, s->rotate_wait_ms,
                           job->has_bookmark ? &job->bookmark : NULL, eb);
-    if (err == ERR_OK && !s->last_id)
-        err = rejects_open(&job->rejects, s->rejects, eb);
-    if (err == ERR_OK && !s->last_id)
-        err = queue_create(&job->queue, (size_t)s->batch_events, (size_t)s->event_max, eb);
     return err;
+}
+
+/* What only a run that reads needs. */
+static enum err
+job_prepare(struct job *job, struct errbuf *eb)
+{
+    const struct settings *s = job->settings;
+    enum err err = rejects_open(&job->rejects, s->rejects, eb);
+
+    return err == ERR_OK
+               ? queue_create(&job->queue, (size_t)s->batch_events, (size_t)s->event_max, eb)
+               : err;
 }
 
 static void
@@ -145,10 +186,12 @@ run(struct settings *settings)
         if (job.bookmark.id)
             puts(job.bookmark.id);
         status = EXIT_OK;
-    } else if (err == ERR_OK && check_source(&job, &eb) != ERR_OK) {
+    } else if (err == ERR_OK && check_job(&job, &eb) != ERR_OK) {
         log_line(LOG_ERROR, "%s", eb.text);
         status = EXIT_USAGE;
     } else {
+        if (err == ERR_OK)
+            err = job_prepare(&job, &eb);
         if (err == ERR_OK)
             err = job_run(&job, &eb);
         status = err == ERR_OK ? EXIT_OK : fail(err, &eb);

@@ -2,9 +2,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "ingest/logfile.h"
+
 enum { PENDING_BYTES = 64 * 1024 };
+
+bool
+rejects_would_be(const char *path, const char *other)
+{
+    struct stat a, b;
+
+    return stat(path, &a) == 0 && S_ISREG(a.st_mode) &&
+           (other ? stat(other, &b) : fstat(STDIN_FILENO, &b)) == 0 && logfile_same(&a, &b);
+}
 
 enum err
 rejects_open(struct rejects *r, const char *path, struct errbuf *eb)

@@ -17,6 +17,10 @@ struct rejects {
     bool unsynced; /* written, but not known to be on disk */
 };
 
+/* True when this regular file, or standard input when `other` is NULL, is the one that
+ * rejects_open() would open at path. */
+bool rejects_would_be(const char *path, const char *other);
+
 /* path NULL = rejects are not kept, and the other calls do nothing. */
 enum err rejects_open(struct rejects *r, const char *path, struct errbuf *eb);
 void rejects_close(struct rejects *r);

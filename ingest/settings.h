@@ -9,6 +9,7 @@
 
 /* In the order of the words in options.def. */
 enum format { FORMAT_NDJSON, FORMAT_SSE, FORMAT_LINES };
+enum invalid_utf8 { INVALID_REJECT, INVALID_REPLACE };
 enum sync { SYNC_FULL, SYNC_NORMAL };
 
 #define SETTINGS_MEMBER_FLAG bool

@@ -73,6 +73,8 @@ begin_value(struct sse_decode *d)
     } else if (name_is(d, TEXT_LIT("id"))) {
         d->target = &d->new_id;
         buf_clear(&d->new_id);
+    } else if (d->name_length && !name_is(d, TEXT_LIT("retry")) && d->unknown++ == 0) {
+        d->unknown_line = d->line;
     }
     if (d->target && !d->block_line)
         d->block_line = d->line;
@@ -234,6 +236,13 @@ sse_decode_between(const struct sse_decode *d)
 {
     return (d->state == MARK || d->state == LINE_START || d->state == AFTER_CR) &&
            d->mark_length % sizeof byte_order_mark == 0 && (d->given || d->block_line == 0);
+}
+
+int64_t
+sse_decode_unknown(const struct sse_decode *d, int64_t *line)
+{
+    *line = d->unknown_line;
+    return d->unknown;
 }
 
 struct text

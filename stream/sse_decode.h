@@ -36,7 +36,7 @@ struct sse_decode {
     struct buf data, type, id, new_id, last_id, *target;
     char name[8];
     size_t name_length;
-    int64_t line, block_line;
+    int64_t line, block_line, unknown, unknown_line;
     uint8_t state, mark_length;
     bool has_data, has_type, has_id, broken, given;
 };
@@ -55,6 +55,10 @@ bool sse_decode_next(struct sse_decode *d, struct text *input, struct sse_messag
 
 /* True between blocks: nothing would be lost if the stream ended here. */
 bool sse_decode_between(const struct sse_decode *d);
+
+/* How many lines so far were neither a field that the standard knows nor a comment; *line is the
+ * first of them. Applications skip them, but a stream of nothing else is none. */
+int64_t sse_decode_unknown(const struct sse_decode *d, int64_t *line);
 
 /* What a browser would send as Last-Event-ID now; empty when no block had an id. Valid until the
  * next call of sse_decode_next(). */

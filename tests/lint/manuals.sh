@@ -20,13 +20,13 @@ help
 version'
 
 rows() {
-    { sed -nE 's/^ *OPTION\([A-Z]+, *[a-z_]+, *"([a-z-]+)".*/\1/p' "$1"; echo "$common"; } | sort -u
+    { sed -nE 's/^ *OPTION\([A-Z]+, *[a-z0-9_]+, *"([a-z0-9-]+)".*/\1/p' "$1"; echo "$common"; } | sort -u
 }
 helped() {
-    "$1" --help | grep -oE '^ +(-[a-zA-Z], )?--[a-z][a-z-]*' | sed 's/.*--//' | sort -u
+    "$1" --help | grep -oE '^ +(-[a-zA-Z], )?--[a-z][a-z0-9-]*' | sed 's/.*--//' | sort -u
 }
 documented() {
-    grep -oE '^\.It Fl (Fl |-)[a-z][a-z-]*|^\.It Fl -[a-z][a-z-]*' "$1" | sed -E 's/^\.It Fl (Fl |-)//' | sort -u
+    grep -oE '^\.It Fl (Fl |-)[a-z][a-z0-9-]*|^\.It Fl -[a-z][a-z0-9-]*' "$1" | sed -E 's/^\.It Fl (Fl |-)//' | sort -u
 }
 
 # differences NAME A B: what is in one list and not in the other.

@@ -57,6 +57,34 @@ json_strings_escape_what_the_format_demands(void **state)
 }
 
 static void
+bytes_that_are_no_utf8_are_replaced_one_by_one(void **state)
+{
+    static const struct {
+        struct text in, out;
+    } rows[] = {
+        {TEXT_LIT(""), TEXT_LIT("")},
+        {TEXT_LIT("a\xc3\xa9"), TEXT_LIT("a\xc3\xa9")},
+        {TEXT_LIT("\xff"), TEXT_LIT("\xef\xbf\xbd")},
+        {TEXT_LIT("a\xe3\x81"
+                  "b\xff"),
+         TEXT_LIT("a\xef\xbf\xbd\xef\xbf\xbd"
+                  "b\xef\xbf\xbd")},
+        {TEXT_LIT("\xed\xa0\x80"), TEXT_LIT("\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd")},
+        {TEXT_LIT("\xf0\x9f\x98\x80\xc3"), TEXT_LIT("\xf0\x9f\x98\x80\xef\xbf\xbd")},
+    };
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, 100);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        buf_clear(&b);
+        buf_utf8(&b, rows[i].in);
+        assert_true(text_equal(buf_view(&b), rows[i].out));
+    }
+    buf_finish(&b);
+}
+
+static void
 percent_encoding_leaves_nothing_that_means_something(void **state)
 {
     struct buf b;
@@ -447,6 +475,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_buffer_that_reached_its_bound_stays_failed),
         cmocka_unit_test(json_strings_escape_what_the_format_demands),
+        cmocka_unit_test(bytes_that_are_no_utf8_are_replaced_one_by_one),
         cmocka_unit_test(percent_encoding_leaves_nothing_that_means_something),
         cmocka_unit_test(a_log_line_is_one_line_whatever_it_holds),
         cmocka_unit_test(a_log_line_tells_time_program_process_and_level),

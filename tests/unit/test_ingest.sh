@@ -24,6 +24,37 @@ is 'SELECT topic, type, data FROM events' 'log|line|one
 log|line|
 log|line|two'
 
+story "bytes that are no UTF-8 are rejected, or replaced where that is asked for"
+printf 'good\nb\377d \303\251 \360\237\230\n\343\201\202\n' >in
+run 0 --format lines --topic t in
+is 'SELECT data FROM events' 'good
+あ'
+says 'in, line 2: data is not well-formed UTF-8'
+sql 'DELETE FROM events'
+run 0 --format lines --topic t --invalid-utf8 replace --rejects kept in
+is 'SELECT data FROM events' 'good
+b�d é ���
+あ'
+says 'in: 1 event with bytes that are no UTF-8; each of these is U+FFFD now'
+[ ! -s kept ] || fail "kept: $(cat kept)"
+sql 'DELETE FROM events'
+printf '{"uri":"/\377\376","id":"k"}\n{"uri":"/","id":"\377"}\n\377\n' |
+    run 0 --topic t --topic-from /uri --key-from /id --invalid-utf8 replace --rejects kept
+is 'SELECT topic, key, data FROM events' '/��|k|{"uri":"/��","id":"k"}'
+says 'line 2: the key is not well-formed UTF-8; it could be taken for another one'
+printf '{"uri":"/","id":"\377"}\n\377\n' | cmp -s - kept || fail "--rejects kept something else"
+printf 'event: \377\ndata: \377\nid: \377\n\n' | run 0 --format sse --topic s --invalid-utf8 replace
+is "SELECT type, data FROM events WHERE topic = 's'" '�|�'
+
+story "a line of NDJSON may be a number or a string where pointers choose, and is kept as it is"
+printf '5\n"x"\nnull\n[{"a":"deep"}]\n' | run 0 --topic t --topic-from /0/a --key-from /id
+is 'SELECT topic, key, data FROM events' 't||5
+t||"x"
+t||null
+deep||[{"a":"deep"}]'
+printf '5\n' | run 0 --topic-from /a
+says 'no topic: there is nothing at /a'
+
 story "what curl -N prints of an SSE source goes in"
 printf ':ok\n\nid: 1\nevent: message\ndata: {"wiki":"en"}\n\nid: 2\nevent: e\ndata: {"wiki":\ndata: "de"}\n\ndata: cut' |
     run 0 --format sse --topic-from /wiki --key-id --source wiki
@@ -31,6 +62,25 @@ is 'SELECT topic, type, key, length(data) FROM events' 'en||1|13
 de|e|2|14'
 run 0 --last-id --source wiki
 [ "$(cat out)" = 2 ] || fail "the last id is \"$(cat out)\""
+
+story "what is no event stream is no success"
+printf '<!DOCTYPE html>\n<html>\n\n<h1>502 Bad Gateway</h1>\n' | run 1 --format sse --topic t
+says 'error: standard input: no event stream: not one message in 49 bytes; line 1 is no field'
+lines 1 3 | run 1 --format sse --topic t
+says 'no event stream: not one message'
+printf 'id: 1\ndata: a\nid: 2\ndata: b\n' | run 1 --format sse --topic t
+says 'no event stream: not one message in 28 bytes; a blank line ends each message'
+printf ': keep\n\n: alive\nretry: 5\n' | run 0 --format sse --topic t
+silent_about 'no event stream'
+printf ':ok\n\nevent: freshet:live\ndata: {}\n\n' | run 0 --format sse --topic t
+printf 'data: a\n\nfoo: bar\ndata: b\n\n<html>\n\n' | run 0 --format sse --topic t
+says 'warning: standard input: 2 lines are no fields of an event stream, the first is line 3; they were skipped'
+is 'SELECT data FROM events' 'a
+b'
+lines 1 3 >log
+start --follow log --format sse --topic t
+wait_for said 'warning: log: no event stream: not one message in 75 bytes'
+end TERM 0
 
 # ---- what does not
 
@@ -85,6 +135,27 @@ echo worse >>log
 wait_for kept_is "bad
 worse"
 end KILL 137
+
+story "rejects never go where the input or the database is"
+{ lines 1 3; echo bad; } >in
+cp in same
+ln -s in link
+ln in hard
+for args in '--rejects in in' '--rejects link in' '--rejects ./hard in' '--follow in --rejects in' \
+    '--follow log --rejects log' '--follow log --rejects ./log.1' '--source s --rejects in.1 in' \
+    '--follow log --rejects log-20260101' '--rejects db in' '--rejects db-wal in'; do
+    # shellcheck disable=SC2086
+    run 64 $args
+    says '--rejects'
+done
+run 64 --rejects in <hard
+run 64 --rejects in - <./link
+cmp -s in same || fail "the input was written to"
+if [ -e log ] || [ -e log.1 ]; then fail "a file was made"; fi
+is 'SELECT count(*) FROM events' 0
+run 0 --follow none --last-id --source s --rejects none
+run 0 --rejects in.rejects in
+[ "$(cat in.rejects)" = bad ] || fail "kept: $(cat in.rejects)"
 
 story "rejects that cannot be kept end the run, and nothing that came after is committed"
 lines 1 10 >in
