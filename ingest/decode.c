@@ -181,6 +181,8 @@ decode_valid(struct decode *d, const struct split_item *item, struct event *e, s
                       d->settings->topic_from);
     if (err == ERR_OK)
         err = event_check(e, (size_t)d->settings->event_max, why);
+    if (err == ERR_NOMEM)
+        return DECODE_FAILED;
     return err == ERR_OK ? DECODE_EVENT : DECODE_REJECT;
 }
 

@@ -16,6 +16,7 @@ enum decode_outcome {
     DECODE_NOTHING, /* a blank line of NDJSON: neither stored nor rejected */
     DECODE_SIGNAL,  /* SSE: another freshet's own signal; *e has its type and data */
     DECODE_REJECT,  /* why says what rule is broken */
+    DECODE_FAILED,  /* there is no memory; nothing is wrong with the item */
 };
 
 /* settings must outlive the decoder. NULL = out of memory. */

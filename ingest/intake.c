@@ -187,6 +187,8 @@ take_whole(struct intake *in, const struct split_item *item, bool last, struct e
         return add_event(in, &e, eb);
     case DECODE_REJECT:
         return reject(in, item, why.text, eb);
+    case DECODE_FAILED:
+        return err_set(eb, ERR_NOMEM, "%s", why.text);
     case DECODE_SIGNAL:
         take_signal(in, &e);
         return ERR_OK;

@@ -253,6 +253,9 @@ check_row(const struct row *row, const struct split_item *item, struct buf *out)
     case DECODE_SIGNAL:
         buf_string(out, "signal");
         break;
+    case DECODE_FAILED:
+        fail_msg("%s", why.text);
+        break;
     case DECODE_REJECT:
         buf_byte(out, '?');
         buf_string(out, why.text);
@@ -277,6 +280,25 @@ items_become_events_or_reasons(void **state)
         check_row(&rows[i], &item, &out);
     }
     buf_finish(&out);
+}
+
+/* Else it would be lost without --rejects. */
+static void
+a_line_for_which_there_is_no_memory_is_not_rejected(void **state)
+{
+    struct settings settings = {.event_max = 1000};
+    struct split_item item = {.data = TEXT_LIT("{\"topic\":\"a\",\"data\":[ 1 ]}"), .line = 1};
+    struct decode *d = decode_create(&settings);
+    struct event e;
+    struct errbuf why;
+
+    (void)state;
+    mem_fail_at(1);
+    assert_int_equal(decode_item(d, &item, &e, &why), DECODE_FAILED);
+    mem_fail_at(0);
+    assert_int_equal(decode_item(d, &item, &e, &why), DECODE_EVENT);
+    assert_true(text_equal(e.data, TEXT_LIT("[1]")));
+    decode_destroy(d);
 }
 
 static void
@@ -413,6 +435,7 @@ main(void)
         cmocka_unit_test(a_line_that_is_too_long_is_told_once_and_takes_bounded_memory),
         cmocka_unit_test(messages_end_where_a_restart_may_begin),
         cmocka_unit_test(items_become_events_or_reasons),
+        cmocka_unit_test(a_line_for_which_there_is_no_memory_is_not_rejected),
         cmocka_unit_test(messages_become_events),
         cmocka_unit_test(a_batch_gives_back_what_was_added),
         cmocka_unit_test(sizes_read_well),
