@@ -80,7 +80,7 @@ decimal_compare(const struct decimal *a, const struct decimal *b)
 {
     int64_t magnitude;
 
-    if (a->sign != b->sign || a->sign == 0)
+    if (a->sign != b->sign)
         return a->sign - b->sign;
     magnitude = exponent_difference(a, b) + a->shift - b->shift;
     if (magnitude == 0)

@@ -77,6 +77,7 @@ the_letter_of_the_rfc_decides(void **state)
         TEXT_LIT("1\0"),
         TEXT_LIT("\"a\0b\""),
         TEXT_LIT("\"12345678\x1f\""),
+        TEXT_LIT("\"1234567\x1f 12345678\""),
         TEXT_LIT("\"\xff\xff\xff\xff\xff\xff\xff\x01\""),
     };
 
@@ -92,12 +93,14 @@ the_letter_of_the_rfc_decides(void **state)
 static void
 every_beginning_of_a_text_is_incomplete(void **state)
 {
-    struct text s = TEXT_LIT("{\"a\":[true,null,{\"b\":\"\\u00e9\\n\"},-1.5e-3],\"c\":{}}");
+    struct text s = TEXT_LIT("{\"a\":[true,null,{\"b\":\"\\u00e9\\n\"},-1.5e-3],\"c\":{}}"), value;
 
     (void)state;
     for (size_t n = 0; n < s.n; n++)
         assert_false(is_json((struct text){s.p, n}));
     assert_true(is_json(s));
+    assert_int_equal(json_check(TEXT_LIT(" \t-5.0\r\n "), &value, NULL), ERR_OK);
+    assert_true(text_equal(value, TEXT_LIT("-5.0")));
 }
 
 static void
@@ -212,6 +215,7 @@ half_a_surrogate_pair_stands_for_nothing(void **state)
         {TEXT_LIT("\"x\\uDFFFy\""), "\\uDFFF"},
         {TEXT_LIT("\"\\ud83d\\ud83d\\udc26\""), "\\ud83d"},
         {TEXT_LIT("\"\\udc26\\ud83d\""), "\\udc26"},
+        {TEXT_LIT("\"\\udc26\\udc26\""), "\\udc26"},
         {TEXT_LIT("\"\\ud83dxudc26\""), "\\ud83d"},
         {TEXT_LIT("\"\\ud83d\\n12345\""), "\\ud83d"},
         {TEXT_LIT("\"\\ud83d\\u00e9\""), "\\ud83d"},
@@ -250,6 +254,8 @@ names_are_compared_as_what_they_stand_for(void **state)
         {"\"a\\\\n\"", TEXT_LIT("a\\n"), true},
         {"\"a\\n\"", TEXT_LIT("a\n"), true},
         {"\"\\u0061\"", TEXT_LIT(""), false},
+        {"\"\\u0061\"", TEXT_LIT("ab"), false},
+        {"\"\\u0061b\"", TEXT_LIT("a"), false},
         {"\"\\u0061\"", TEXT_LIT("\\u0061"), false},
         {"\"a\"", TEXT_LIT("\\u0061 and more"), false},
     };
@@ -295,6 +301,8 @@ a_pointer_finds_a_part_of_the_text(void **state)
     } rows[] = {
         {"", "5", "5"},
         {"", "{\"a\": 1}", "{\"a\": 1}"},
+        {"", "\n {\"a\": 1} \t\r", "{\"a\": 1}"},
+        {"", " -0.5e1 ", "-0.5e1"},
         {"/a", "5", NULL},
         {"/a", "\"a\"", NULL},
         {"/a/b", "{\"a\":{\"b\":[1, 2]}}", "[1, 2]"},

@@ -197,6 +197,27 @@ exponents_may_be_as_long_as_they_like(void **state)
     }
 }
 
+/* What the digits' number takes from the exponent may be more than the exponents' first digits. */
+static void
+long_digits_and_large_exponents_make_up_for_each_other(void **state)
+{
+    char a[64], b[512];
+
+    (void)state;
+    for (int zeros = 0; zeros <= 300; zeros += 25) {
+        for (int more = -1; more <= 1; more++) {
+            snprintf(a, sizeof a, "1e%d", 1000 + more);
+            snprintf(b, sizeof b, "1%0*de%d", zeros, 0, 1000 - (zeros ? zeros : 1));
+            if (order(a, b) != more)
+                fail_msg("%s and %s", a, b);
+            snprintf(a, sizeof a, "1e-%d", 1000 - more);
+            snprintf(b, sizeof b, "0.%0*d1e-%d", zeros, 0, 1000 - (zeros ? zeros : 1) - 1);
+            if (order(a, b) != more)
+                fail_msg("%s and %s", a, b);
+        }
+    }
+}
+
 /* digits × 10^exponent, written in one of many ways. */
 static void
 spell(char *out, size_t n, long digits, int exponent)
@@ -349,6 +370,7 @@ main(void)
         cmocka_unit_test(conditions_hold_as_the_manual_says),
         cmocka_unit_test(numbers_are_compared_exactly_whatever_their_length),
         cmocka_unit_test(exponents_may_be_as_long_as_they_like),
+        cmocka_unit_test(long_digits_and_large_exponents_make_up_for_each_other),
         cmocka_unit_test(random_numbers_are_ordered_as_integers_of_the_same_unit_are),
         cmocka_unit_test(names_and_strings_are_what_they_stand_for),
         cmocka_unit_test(data_that_is_not_json_has_no_members),
