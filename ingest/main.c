@@ -100,12 +100,15 @@ job_open(struct job *job, struct errbuf *eb)
 {
     struct settings *s = job->settings;
     enum store_sync sync = s->sync == SYNC_FULL ? STORE_SYNC_FULL : STORE_SYNC_NORMAL;
+    struct errbuf old;
     enum err err;
 
     job->console = console_create(s->quiet);
     if (!job->console)
         return err_set(eb, ERR_NOMEM, "out of memory");
     err = store_open(&job->store, s->db, STORE_WRITE, sync, eb);
+    if (err == ERR_OK && store_is_old(job->store, &old))
+        console_line(job->console, LOG_INFO, "%s", old.text);
     if (err == ERR_OK) {
         store_set_busy_timeout(job->store, BUSY_TRY_MS);
         err = load_bookmark(job, eb);
