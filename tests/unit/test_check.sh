@@ -295,6 +295,47 @@ test_that 'half an upgrade is no format' ends 1 'FAIL  schema *table feed is not
     "$freshet" check --db "$old"
 damage events 'event 3001: created is not above 0' "INSERT INTO events(topic, data, created) VALUES ('a', 'b', 0)"
 
+echo '# a guest in the database of an application'
+# An application's own table has a broken index, which is not freshet's affair.
+sqlite3 "$dir/app.db" "CREATE TABLE events(a); CREATE TABLE orders(a); CREATE INDEX by_a ON orders(a);
+    CREATE TRIGGER theirs AFTER INSERT ON events BEGIN SELECT 1; END;
+    PRAGMA application_id = 5; PRAGMA user_version = 9; PRAGMA journal_mode = WAL" >/dev/null
+"$PWD/tests/unit/make_db" --guest "$dir/app.db"
+sqlite3 -batch "$dir/app.db" "INSERT INTO orders VALUES (1), (2);
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500)
+    INSERT INTO freshet_events(topic, key, data) SELECT 'a', 'k' || i, i FROM n;
+    PRAGMA wal_checkpoint(TRUNCATE)" >/dev/null
+guest() {
+    rm -f "$db" "$db-wal" "$db-shm"
+    cp "$dir/app.db" "$db"
+    [ -z "${1-}" ] || sql "$1" >/dev/null
+}
+finds_in_guest() {
+    guest "$3"
+    finds "$1" "$2"
+}
+guest
+test_that 'one passes' all_good --db "$db"
+test_that 'and is known to be one' ends 0 "file *freshet's tables in an application's database, format 2" \
+    "$freshet" check --db "$db"
+guest "UPDATE sqlite_schema SET sql = 'CREATE INDEX by_a ON orders(a) WHERE a > 1' WHERE name = 'by_a'"
+test_that 'what is wrong with tables of the application is not looked at' all_good --db "$db"
+finds_in_guest structure 'row [0-9]* missing from index freshet_events_topic' \
+    "DROP INDEX freshet_events_topic; CREATE INDEX freshet_events_topic ON freshet_events(topic) WHERE id > 250;
+     UPDATE sqlite_schema SET sql = 'CREATE INDEX freshet_events_topic ON freshet_events(topic)' WHERE name = 'freshet_events_topic'"
+test_that 'and its cure is named' ends 1 'REINDEX freshet_events_topic' "$freshet" check --db "$db"
+finds_in_guest schema 'trigger freshet_events_deleted of table freshet_events is missing' 'DROP TRIGGER freshet_events_deleted'
+finds_in_guest schema 'table freshet_ingest_cursor is missing' 'DROP TABLE freshet_ingest_cursor'
+finds_in_guest schema 'table freshet_feed is missing' 'DROP TABLE freshet_feed'
+finds_in_guest epoch 'table freshet_feed has lost its row' 'DELETE FROM freshet_feed'
+test_that 'with the cure for it' ends 1 'INSERT INTO freshet_feed(epoch)' "$freshet" check --db "$db"
+finds_in_guest ids 'sqlite_sequence has no row for freshet_events' "DELETE FROM sqlite_sequence WHERE name = 'freshet_events'"
+test_that 'with the cure for it' ends 1 "VALUES ('freshet_events', 500)" "$freshet" check --db "$db"
+finds_in_guest events 'event 501: .*topic' "INSERT INTO freshet_events(topic, data) VALUES ('', 'b')"
+finds_in_guest file 'format 3, this one reads 1 to 2' 'UPDATE freshet_feed SET format = 3'
+finds_in_guest file 'the journal mode is delete' 'PRAGMA journal_mode = DELETE'
+test_that 'which is not for init to change' ends 1 'PRAGMA journal_mode = WAL' "$freshet" check --db "$db"
+
 echo '# output'
 fresh
 sql "DROP TRIGGER events_deleted; INSERT INTO events(topic, data) VALUES (CAST(x'1b5b41ff' AS TEXT), 'b')"
