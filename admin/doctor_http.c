@@ -141,6 +141,7 @@ static void
 set_lines(const struct http *h, struct exchange *x)
 {
     const struct http_request *r = x->request;
+    bool known = !x->strange && !r->anonymous;
 
     curl_slist_free_all(x->lines);
     x->lines = NULL;
@@ -149,12 +150,12 @@ set_lines(const struct http *h, struct exchange *x)
     add_line(x, "Last-Event-ID: ", r->last_event_id);
     add_line(x, "Content-Type: ", r->body ? "application/json" : NULL);
     add_line(x, "Cache-Control: ", r->body ? NULL : "no-cache"); /* as EventSource */
-    if (!x->strange)
+    if (known)
         add_line(x, "Authorization: Bearer ", h->token);
-    for (size_t i = 0; !x->strange && h->headers && i < h->headers->n; i++)
+    for (size_t i = 0; known && h->headers && i < h->headers->n; i++)
         add_line(x, h->headers->values[i], "");
     curl_easy_setopt(x->easy, CURLOPT_HTTPHEADER, x->lines);
-    curl_easy_setopt(x->easy, CURLOPT_COOKIE, x->strange ? NULL : h->cookie);
+    curl_easy_setopt(x->easy, CURLOPT_COOKIE, known ? h->cookie : NULL);
 }
 
 /* Scheme, host and port of a URL as libcurl reads it; empty where it cannot. */

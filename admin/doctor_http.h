@@ -31,6 +31,7 @@ struct http_request {
     const char *accept;
     const char *origin;        /* NULL = none */
     const char *last_event_id; /* NULL = none */
+    bool anonymous;            /* without token, cookie and headers of the operator's */
     const char *body;          /* JSON: then it is a POST; must outlive the exchange */
     /* Told of each piece of the body, decompressed; may be NULL. */
     void (*arrived)(void *context, struct text bytes, int64_t at_us);

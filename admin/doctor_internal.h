@@ -71,6 +71,8 @@ void doctor_probe_delay(struct doctor *d);
 bool doctor_probe_history(struct doctor *d, int64_t *took_us);
 /* Comes back with a position. */
 void doctor_probe_resume(struct doctor *d);
+/* Whether the same log is open to everybody elsewhere, where the URL is behind a login. */
+void doctor_look_beside(struct doctor *d);
 /* What clients are told while the responder is away. */
 void doctor_probe_down(struct doctor *d);
 

@@ -143,6 +143,7 @@ examine_stream(struct doctor *d)
     if (!d->stream.first_us)
         return;
     doctor_probe_history(d, &took_us);
+    doctor_look_beside(d);
     doctor_probe_delay(d);
     atomic_store(&d->doing, "listening for a heartbeat");
     doctor_wait(d, silence_is_over, d, d->settings->wait_ms * 1000);

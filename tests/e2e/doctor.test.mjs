@@ -204,6 +204,35 @@ describe('freshet doctor', { concurrency: 14 }, () => {
         }
     });
 
+    it('behind a login here, and open to everybody beside it', async () => {
+        const login = createServer((incoming, outgoing) => {
+            const known = incoming.headers.cookie === 'session=ok';
+            outgoing.writeHead(known ? 204 : 401, known ? { 'X-Freshet-Topics': '*' } : {}).end();
+        });
+        await new Promise((resolve) => login.listen(0, '127.0.0.1', resolve));
+        const auth = `http://127.0.0.1:${login.address().port}/`;
+        const prepare = (db) => db.fill('secret', 3);
+        try {
+            for (const [options, edits] of [[SOON, []],
+                [[...SOON, '--public-topics', 'public/*'], [['fastcgi_param FRESHET_TOPICS $freshet_open if_not_empty;', '']]],
+                [SOON, [['fastcgi_param FRESHET_TOPICS $freshet_open if_not_empty;', '']]]]) {
+                const world = await World.open({ variant: 'production', auth, options, edits, prepare });
+                try {
+                    const report = await doctor(...trust(world), '--cookie', 'session=ok', `${world.base}/private/events`);
+                    if (edits.length === 0 || options !== SOON)
+                        clean(report);
+                    else
+                        onlyFinding(report, 'fail', 'access', /\/events is not/, /FRESHET_TOPICS "public[^]*--public-topics/);
+                } finally {
+                    await world.close();
+                }
+            }
+        } finally {
+            login.closeAllConnections();
+            login.close();
+        }
+    });
+
     // It compresses only what is complete, so there is nothing to name.
     story('lighttpd: mod_deflate leaves streams alone', { server: 'lighttpd', edits: [
         ['"mod_fastcgi",', '"mod_fastcgi", "mod_deflate",'],
