@@ -15,6 +15,7 @@
 #include "base/stop.h"
 #include "sql/locate.h"
 #include "sql/store.h"
+#include "stream/dialect.h"
 #include "stream/event_json.h"
 
 enum {
@@ -58,6 +59,7 @@ static const struct option_set set = {
 struct tail {
     const struct settings *settings;
     struct store *store;
+    struct dialect dialect;
     struct subscription what;
     struct buf out; /* what a page gave, not written yet */
     struct position at;
@@ -113,13 +115,13 @@ widen(int *widest, int columns)
 }
 
 static void
-when_and_id(const struct tail *t, const struct event *e, char *when, size_t size, char *id,
-            size_t id_size)
+when_and_id(const struct tail *t, const struct event *e, char *when, size_t size,
+            char id[CURSOR_SIZE])
 {
     time_t seconds = (time_t)(e->created_ms / 1000);
     struct tm tm;
 
-    snprintf(id, id_size, "%" PRId64 "-%s", e->id, store_epoch(t->store));
+    cursor_text(id, e->id, t->dialect.epoch);
     if (!localtime_r(&seconds, &tm) || strftime(when, size, "%Y-%m-%d %H:%M:%S", &tm) == 0)
         snprintf(when, size, "%" PRId64, e->created_ms);
 }
@@ -129,9 +131,9 @@ for_people(struct tail *t, const struct event *e)
 {
     struct text type = e->type.p ? e->type : TEXT_LIT("message");
     int names_max = t->columns / 4, left;
-    char when[32], id[40];
+    char when[32], id[CURSOR_SIZE];
 
-    when_and_id(t, e, when, sizeof when, id, sizeof id);
+    when_and_id(t, e, when, sizeof when, id);
     left = t->columns;
     left -= 1 + field(t, "2", text_of(when), SHOW_ALL, 0);
     buf_byte(&t->out, ' ');
@@ -157,9 +159,9 @@ static void
 for_programs(struct tail *t, const struct event *e)
 {
     struct text type = e->type.p ? e->type : TEXT_LIT("message");
-    char when[32], id[40];
+    char when[32], id[CURSOR_SIZE];
 
-    when_and_id(t, e, when, sizeof when, id, sizeof id);
+    when_and_id(t, e, when, sizeof when, id);
     buf_format(&t->out, "%s\t%s\t", when, id);
     show_text(&t->out, e->topic, SHOW_ALL);
     buf_byte(&t->out, '\t');
@@ -175,7 +177,7 @@ as_json(struct tail *t, const struct event *e)
     struct buf json;
 
     buf_init(&json, SIZE_MAX / 4);
-    event_json_write(&json, e, store_epoch(t->store));
+    dialect_json(&t->dialect, &json, e);
     show_json(&t->out, buf_view(&json));
     buf_byte(&t->out, '\n');
     t->out.failed = t->out.failed || buf_failed(&json);
@@ -340,8 +342,10 @@ tail(const struct settings *settings)
         err = ERR_OK;
     } else if (err == ERR_OK) {
         err = store_open(&t.store, settings->db, STORE_READ, STORE_SYNC_FULL, &eb);
-        if (err == ERR_OK)
+        if (err == ERR_OK) {
+            dialect_init(&t.dialect, DIALECT_PLAIN, store_epoch(t.store));
             err = find_start(&t, &eb);
+        }
         if (err == ERR_OK)
             err = follow(&t, &eb);
     }

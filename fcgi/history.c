@@ -133,6 +133,7 @@ create_job(const struct server *s, struct query *q, enum history_what what, uint
     job->read.limit = limit;
     job->read.ndjson = ndjson;
     job->read.step = settings_step(set);
+    job->read.dialect = server_dialect(s);
     job->read.search_us = set->search_ms * 1000;
     job->read.job.done = read_done;
     job->read.bytes_max = (size_t)set->page_bytes;
@@ -185,6 +186,8 @@ append_links(struct buf *b, const struct history *h, const struct history_read *
 
     if (r->what == HISTORY_PAGE) {
         buf_format(b, "Freshet-Live: %s\r\n", r->live ? "true" : "false");
+        if (r->place.limited)
+            buf_string(b, "Freshet-Limited: true\r\n");
         if (r->reset != CURSOR_EXACT)
             buf_format(b, "Freshet-Reset: %s\r\n", cursor_reset_name(r->reset));
     }
@@ -231,7 +234,8 @@ send_page(struct conn *c, const struct history_read *r)
     bool same;
     struct buf b;
 
-    snprintf(tag, sizeof tag, "\"%s-%016llx\"", s->epoch, (unsigned long long)r->hash);
+    snprintf(tag, sizeof tag, "\"%s-%016llx\"", server_dialect(s)->epoch,
+             (unsigned long long)r->hash);
     same = accept_none_match(text_of(h->none_match), text_of(tag));
     buf_init(&b, UINT32_MAX / 2);
     buf_format(&b, "Status: %s\r\n", same ? "304 Not Modified" : "200 OK");
@@ -272,8 +276,9 @@ answer_empty(struct conn *c, int64_t position)
 
     history_read_init(&r, &none);
     r.what = HISTORY_PAGE;
+    r.dialect = server_dialect(c->server);
     r.ndjson = ((struct history *)c->using)->ndjson;
-    history_make_empty(&r, position, c->server->epoch);
+    history_make_empty(&r, position);
     if (r.no_memory)
         conn_drop(c, REASON_NO_MEMORY);
     else
@@ -355,7 +360,7 @@ begin_waiting(struct conn *c, struct history_job *job)
         return;
     }
     if (!job->feed)
-        job->feed = hub_hold(&s->hub, &job->read.query.what);
+        job->feed = hub_hold(&s->hub, &job->read.query.what, DIALECT_PLAIN);
     if (!job->feed || seat_listen(&h->seat, hub_share(job->feed),
                                   end_ms < h->expires_ms ? end_ms : h->expires_ms) != ERR_OK) {
         conn_drop(c, REASON_NO_MEMORY);
@@ -508,7 +513,7 @@ history_event(struct conn *c, const struct request *r, const struct access *acce
 
     if (!respond_query(c, r, access, QUERY_EVENT, &q))
         return;
-    if (cursor_parse(id, c->server->epoch, &q.id) != CURSOR_EXACT) {
+    if (dialect_read_id(server_dialect(c->server), id, &q.id) != CURSOR_EXACT) {
         query_finish(&q);
         respond_problem(c, 404, "Not Found", "", "there is no such event");
         return;

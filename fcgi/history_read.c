@@ -6,8 +6,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "stream/event_json.h"
-#include "stream/sse.h"
-#include "stream/subscriber.h"
 
 static bool history_run(struct reader_job *job, struct store *store, enum err *err,
                         struct errbuf *eb);
@@ -96,7 +94,7 @@ begin_element(struct history_read *h)
 }
 
 static void
-close_body(struct history_read *h, const struct marks *m, const char *epoch)
+close_body(struct history_read *h, const struct marks *m)
 {
     char state[32];
 
@@ -112,8 +110,7 @@ close_body(struct history_read *h, const struct marks *m, const char *epoch)
             buf_string(&h->body, ",\"limited\":true");
         if (h->reset != CURSOR_EXACT) {
             buf_string(&h->body, ",\"reset\":");
-            subscriber_reset_json(&h->body, h->reset, text_of(h->query.requested), m->oldest,
-                                  m->newest, epoch);
+            dialect_reset_json(h->dialect, &h->body, h->reset, text_of(h->query.requested), m);
         }
         buf_string(&h->body, "}\n");
     }
@@ -125,14 +122,14 @@ close_body(struct history_read *h, const struct marks *m, const char *epoch)
 }
 
 static void
-set_next(struct history_read *h, int64_t id, const char *epoch)
+set_next(struct history_read *h, int64_t id)
 {
     buf_clear(&h->next);
-    buf_format(&h->next, "%lld-%s", (long long)id, epoch);
+    dialect_id(h->dialect, &h->next, id);
 }
 
 void
-history_make_empty(struct history_read *h, int64_t position, const char *epoch)
+history_make_empty(struct history_read *h, int64_t position)
 {
     struct marks none = {0};
 
@@ -142,8 +139,8 @@ history_make_empty(struct history_read *h, int64_t position, const char *epoch)
     h->fixed = false;
     h->reset = CURSOR_EXACT;
     open_body(h);
-    set_next(h, position, epoch);
-    close_body(h, &none, epoch);
+    set_next(h, position);
+    close_body(h, &none);
 }
 
 /* ---- where a page begins ---- */
@@ -175,7 +172,7 @@ add_event(void *context, const struct event *e)
     struct history_read *h = context;
     size_t before = begin_element(h);
 
-    event_json_write(&h->body, e, h->epoch);
+    dialect_json(h->dialect, &h->body, e);
     return keep_element(h, before);
 }
 
@@ -183,9 +180,9 @@ add_event(void *context, const struct event *e)
 static void
 tell_pruned(struct history_read *h, const struct marks *m)
 {
-    char position[SSE_ID_SIZE];
+    char position[CURSOR_SIZE];
 
-    snprintf(position, sizeof position, "%lld-%s", (long long)h->at.cursor, h->epoch);
+    cursor_text(position, h->at.cursor, h->dialect->epoch);
     h->reset = CURSOR_PRUNED;
     position_told(&h->at, m, h->query.start.reset_now);
     if (!h->query.requested) {
@@ -221,9 +218,9 @@ finish_page(struct history_read *h, const struct store_page *page)
     h->live = !h->down && page->end;
     h->fixed = is_fixed(h, page);
     if (!h->down || !page->end)
-        set_next(h, page->through, h->epoch);
+        set_next(h, page->through);
     h->at.cursor = page->through;
-    close_body(h, &page->marks, h->epoch);
+    close_body(h, &page->marks);
 }
 
 /* One step; true when the page is finished. */
@@ -263,7 +260,7 @@ add_if_it_is_the_one(void *context, const struct event *e)
 
     if (e->id != h->query.id)
         return false;
-    event_json_write(&h->body, e, h->epoch);
+    dialect_json(h->dialect, &h->body, e);
     return keep_element(h, 0);
 }
 
@@ -286,7 +283,7 @@ read_event(struct history_read *h, struct store *store, struct errbuf *eb)
 
     if (err != ERR_OK || h->n > 0) {
         h->fixed = names_log(h);
-        close_body(h, &page.marks, h->epoch);
+        close_body(h, &page.marks);
         return err;
     }
     q.filter = NULL;
@@ -307,9 +304,12 @@ add_topic(struct history_read *h)
 
     buf_string(&h->body, "{\"topic\":");
     buf_json(&h->body, text_of(h->topic));
-    buf_format(&h->body, ",\"count\":%lld%s,\"first\":\"%lld-%s\",\"last\":\"%lld-%s\"}",
-               (long long)h->count, h->too_many ? ",\"at_least\":true" : "", (long long)h->first,
-               h->epoch, (long long)h->last, h->epoch);
+    buf_format(&h->body, ",\"count\":%lld%s,\"first\":\"", (long long)h->count,
+               h->too_many ? ",\"at_least\":true" : "");
+    dialect_id(h->dialect, &h->body, h->first);
+    buf_string(&h->body, "\",\"last\":\"");
+    dialect_id(h->dialect, &h->body, h->last);
+    buf_string(&h->body, "\"}");
     return keep_element(h, before);
 }
 
@@ -346,7 +346,7 @@ finish_topics(struct history_read *h)
 
     if (h->topic || h->too_many)
         buf_text(&h->next, text_of(h->query.topics));
-    close_body(h, &none, h->epoch);
+    close_body(h, &none);
 }
 
 /* Counting has taken too long: the list ends here, with what is known of the topic if it is the
@@ -412,7 +412,6 @@ history_run(struct reader_job *job, struct store *store, enum err *err, struct e
 
     atomic_store(&h->begun_reading, true);
 
-    h->epoch = store_epoch(store);
     if (h->body.length == 0)
         open_body(h);
     switch (h->what) {

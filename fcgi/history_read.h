@@ -40,7 +40,8 @@ struct history_read {
     struct reader_job job; /* first: the reader gives it back; done and lane are the caller's */
     /* in */
     enum history_what what;
-    struct query query; /* owned */
+    struct query query;            /* owned */
+    const struct dialect *dialect; /* of ids; lives longer */
     bool ndjson;
     const struct subscription *filter; /* query.what unless the caller has another */
     uint32_t limit;
@@ -48,7 +49,6 @@ struct history_read {
     int64_t search_us; /* for finding the newest N, or counting topics, in all steps */
     size_t bytes_max;
     /* between steps */
-    const char *epoch; /* the store's */
     bool begun, down, no_memory;
     atomic_bool
         begun_reading; /* looked at by the loop: what is committed from now on may be missed */
@@ -76,7 +76,7 @@ void history_read_init(struct history_read *h, struct query *query);
 void history_read_finish(struct history_read *h);
 
 /* Makes it an empty page at the newest event, for who has waited in vain. */
-void history_make_empty(struct history_read *h, int64_t position, const char *epoch);
+void history_make_empty(struct history_read *h, int64_t position);
 
 /* True when the two ask for the same. */
 bool history_same(const struct history_read *a, const struct history_read *b);

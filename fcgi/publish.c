@@ -246,13 +246,16 @@ static void
 accepted(struct conn *c, const struct writer_job *job)
 {
     const struct upload *up = c->using;
-    const char *epoch = c->server->epoch;
+    const struct dialect *d = server_dialect(c->server);
     struct buf json, b;
 
     buf_init(&json, SIZE_MAX / 4);
     buf_string(&json, "{\"ids\":[");
-    for (size_t i = 0; i < job->n; i++)
-        buf_format(&json, "%s\"%lld-%s\"", i ? "," : "", (long long)job->ids[i], epoch);
+    for (size_t i = 0; i < job->n; i++) {
+        buf_string(&json, i ? ",\"" : "\"");
+        dialect_id(d, &json, job->ids[i]);
+        buf_byte(&json, '"');
+    }
     buf_string(&json, "]}\n");
     buf_init(&b, SIZE_MAX / 4);
     /* Location comes before Status: of the two HAProxy takes the later one for the status, and a
@@ -260,7 +263,9 @@ accepted(struct conn *c, const struct writer_job *job)
     if (job->n == 1 && up->path) {
         buf_string(&b, "Location: ");
         buf_percent(&b, text_of(up->path), "-._~!$&'()*+,;=:@/");
-        buf_format(&b, "/%lld-%s\r\n", (long long)job->ids[0], epoch);
+        buf_byte(&b, '/');
+        dialect_id(d, &b, job->ids[0]);
+        buf_string(&b, "\r\n");
     }
     buf_format(&b, "Status: %s\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n",
                job->all_repeated ? "200 OK" : "201 Created");

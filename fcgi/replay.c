@@ -12,7 +12,7 @@ enum { FIRST_PAGE_ROWS = 64 }; /* a page of 2,048 takes a millisecond; a screen 
 struct replay_job {
     struct reader_job job; /* first: the reader gives it back */
     struct page_request *request;
-    struct store_page_limits limits;
+    struct store_page_want want;
     struct page *page; /* the result */
 };
 
@@ -34,9 +34,8 @@ static bool
 read_page(struct reader_job *job, struct store *store, enum err *err, struct errbuf *eb)
 {
     struct replay_job *j = (struct replay_job *)job;
-    const struct page_request *r = j->request;
 
-    *err = store_page_read(store, &r->feed->what, r->after, &j->limits, false, &j->page, NULL, eb);
+    *err = store_page_read(store, &j->want, &j->page, NULL, eb);
     return true;
 }
 
@@ -90,10 +89,14 @@ fetch(struct server *s, struct page_request *request)
     j->job.done = page_read;
     j->job.lane = request->lane;
     j->request = request;
-    j->limits = (struct store_page_limits){(size_t)set->page_bytes, (uint32_t)set->page_rows,
-                                           settings_step(set)};
-    if (request->first && j->limits.rows > FIRST_PAGE_ROWS)
-        j->limits.rows = FIRST_PAGE_ROWS;
+    j->want = (struct store_page_want){.filter = &request->feed->what,
+                                       .after = request->after,
+                                       .bytes = (size_t)set->page_bytes,
+                                       .rows = (uint32_t)set->page_rows,
+                                       .step = settings_step(set),
+                                       .dialect = request->feed->dialect};
+    if (request->first && j->want.rows > FIRST_PAGE_ROWS)
+        j->want.rows = FIRST_PAGE_ROWS;
     request->cancelled = &j->job.cancelled;
     reader_submit(s->reader, &j->job);
 }
@@ -103,6 +106,7 @@ replay_more(struct server *s)
 {
     struct page_request *request;
 
+    tail_speak(s->tail, hub_second_dialect(&s->hub));
     while ((request = hub_next_request(&s->hub)))
         fetch(s, request);
 }

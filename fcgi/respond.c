@@ -115,7 +115,7 @@ respond_query(struct conn *c, const struct request *r, const struct access *acce
               enum query_kind kind, struct query *q)
 {
     struct server *s = c->server;
-    struct query_limits limits = {(size_t)s->settings->topics_max, s->epoch, &access->read,
+    struct query_limits limits = {(size_t)s->settings->topics_max, server_dialect(s), &access->read,
                                   clock_wall_ms(), kind};
     struct errbuf eb;
     enum err err = query_parse(r->query, r->last_event_id, &limits, q, &eb);

@@ -100,9 +100,8 @@ start_hub(struct server *s, const struct store *store, int64_t position, struct 
 {
     const struct settings *set = s->settings;
 
-    memcpy(s->epoch, store_epoch(store), sizeof s->epoch);
     if (hub_init(&s->hub, (uint64_t)set->window_bytes, (uint64_t)set->window_events,
-                 (size_t)set->page_cache, position) != ERR_OK)
+                 (size_t)set->page_cache, position, store_epoch(store)) != ERR_OK)
         return err_set(eb, ERR_NOMEM, "out of memory for --window-bytes and --window-events");
     s->hub.feed_memory.max = (size_t)set->feed_bytes;
     return ERR_OK;
@@ -122,7 +121,7 @@ start_threads(struct server *s, struct store *followed, struct store *read, int6
         store_close(followed);
         return err;
     }
-    err = tail_start(&s->tail, followed, position, &limits, loop_wake, s, eb);
+    err = tail_start(&s->tail, followed, position, server_dialect(s), &limits, loop_wake, s, eb);
     if (err != ERR_OK) {
         reader_stop(s->reader);
         reader_destroy(s->reader);

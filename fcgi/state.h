@@ -55,8 +55,7 @@ struct server {
     struct hub hub;
     struct tail *tail;
     struct reader *reader;
-    struct writer *writer; /* NULL unless publishing is on */
-    char epoch[STORE_EPOCH_LENGTH + 1];
+    struct writer *writer;                          /* NULL unless publishing is on */
     TAILQ_HEAD(history_queue, history_job) history; /* reads that the reader does not have yet */
     struct history_queue history_reading;           /* those that it has */
     uint64_t history_unsent; /* bytes of responses that wait for their clients */
@@ -91,5 +90,12 @@ struct server {
     char **argv;
     struct counters counters;
 };
+
+/* Of whatever is no stream: problems, pages, positions. */
+static inline const struct dialect *
+server_dialect(const struct server *s)
+{
+    return &s->hub.dialects[DIALECT_PLAIN];
+}
 
 #endif

@@ -24,7 +24,10 @@ static const char head_lines[] = "Status: 200 OK\r\n"
 struct stream {
     struct seat seat;       /* whose feed is set all the time */
     struct reader_job *job; /* finds out where it begins; NULL when that is known */
+    uint16_t beats;         /* heartbeats since it was last given its position by one */
 };
+
+enum { AT_MS = 60000 };
 
 static struct subscriber *
 sub_of(const struct conn *c)
@@ -86,42 +89,25 @@ run_beginning(struct reader_job *job, struct store *store, enum err *err, struct
     return done;
 }
 
+/* What the client is told before anything else: that it begins elsewhere than it asked to, or with
+ * fewer events than it asked for. */
 static void
-send_block(struct conn *c, const struct buf *block)
+send_news(struct conn *c, const struct beginning *b)
 {
-    if (buf_failed(block))
-        conn_drop(c, REASON_NO_MEMORY);
-    else
-        conn_send(c, buf_view(block));
-}
-
-static void
-send_reset(struct conn *c, const struct beginning *b)
-{
-    const struct marks *m = &b->locate.marks;
+    const struct locate *l = &b->locate;
     struct buf block;
 
-    c->server->counters.resets++;
     buf_init(&block, 1024);
-    subscriber_reset(&block, b->locate.reset, text_of(b->requested), m->oldest, m->newest,
-                     c->server->epoch);
-    send_block(c, &block);
-    buf_finish(&block);
-}
-
-/* The search for the newest N has ended before it had found them. */
-static void
-send_limited(struct conn *c, const struct locate *l)
-{
-    struct buf json, block;
-
-    buf_init(&json, 256);
-    buf_init(&block, 512);
-    buf_format(&json, "{\"asked\":%u,\"found\":%u,\"from\":\"%lld-%s\"}", l->start.count, l->found,
-               (long long)l->at.cursor, c->server->epoch);
-    sse_signal(&block, "limited", buf_view(&json));
-    send_block(c, &block);
-    buf_finish(&json);
+    if (l->reset != CURSOR_EXACT) {
+        c->server->counters.resets++;
+        dialect_reset(b->feed->dialect, &block, l->reset, text_of(b->requested), &l->marks);
+    } else if (l->limited) {
+        dialect_limited(b->feed->dialect, &block, l->start.count, l->found, l->at.cursor);
+    }
+    if (buf_failed(&block))
+        conn_drop(c, REASON_NO_MEMORY);
+    else if (block.length > 0)
+        conn_send(c, buf_view(&block));
     buf_finish(&block);
 }
 
@@ -132,10 +118,7 @@ begin_where_found(struct conn *c, const struct beginning *b)
     struct stream *st = c->using;
 
     st->job = NULL;
-    if (l->reset != CURSOR_EXACT)
-        send_reset(c, b);
-    else if (l->limited)
-        send_limited(c, l);
+    send_news(c, b);
     if (c->state != CONN_BUSY) /* sending has failed */
         return;
     st->seat.sub.at.pos.told_pruned = l->at.told_pruned;
@@ -253,7 +236,7 @@ flush_record(struct conn *c, size_t bytes_max)
     enum gathered gathered;
 
     gather_init(&g, bytes_max);
-    gathered = subscriber_gather(sub, &g, s->epoch);
+    gathered = subscriber_gather(sub, &g);
     if (g.bytes > 0 ? !send_record(c, &g, &before) : !conn_flush_rest(c))
         return false;
     if (gathered == GATHERED_PART && g.bytes > 0)
@@ -283,11 +266,35 @@ flush_stream(struct conn *c)
     }
 }
 
+/* A stream that is quiet while the log moves is given its position, about once in AT_MS: when it is
+ * cut, it comes back from there, and what was committed meanwhile is not lost to it. */
+static bool
+say_position(struct stream *st, int64_t heartbeat_ms, struct buf *out)
+{
+    int64_t beats = AT_MS / heartbeat_ms;
+
+    st->beats += st->beats < UINT16_MAX;
+    if (!subscriber_say_at(&st->seat.sub, out, st->beats >= beats ? 1 : SUBSCRIBER_AT_ROWS))
+        return false;
+    st->beats = 0;
+    return true;
+}
+
 void
 stream_heartbeat(struct conn *c)
 {
+    struct stream *st = c->using;
+    struct buf b;
+
     c->server->counters.heartbeats++;
-    conn_send(c, TEXT_LIT(":\n"));
+    buf_init(&b, 1024);
+    if (!say_position(st, c->server->settings->heartbeat_ms, &b))
+        buf_string(&b, ":\n");
+    if (buf_failed(&b))
+        conn_drop(c, REASON_NO_MEMORY);
+    else
+        conn_send(c, buf_view(&b));
+    buf_finish(&b);
     if (c->state == CONN_BUSY)
         conn_move(c, &c->server->quiet);
 }
@@ -360,7 +367,7 @@ static void
 begin_stream(struct conn *c, struct stream *st, const struct access *access, struct query *q)
 {
     struct server *s = c->server;
-    struct feed *feed = hub_hold(&s->hub, &q->what);
+    struct feed *feed = hub_hold(&s->hub, &q->what, q->dialect);
 
     if (!feed) {
         seat_leave(&st->seat);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -39,6 +40,8 @@ struct tail {
     /* the thread's own */
     struct store *store;
     struct tail_limits limits;
+    const struct dialect *dialect;
+    _Atomic(const struct dialect *) second; /* set by the loop */
     struct watch watch;
     const char *wal_name; /* in the directory that is watched */
     int64_t id;           /* everything up to here was handed over */
@@ -172,10 +175,16 @@ hand_over(struct tail *t, struct page *p)
 static enum err
 read_news(struct tail *t, bool *some, struct errbuf *eb)
 {
-    struct store_page_limits limits = {t->limits.page_bytes, t->limits.page_rows, store_step_all};
+    struct store_page_want want = {.after = t->id,
+                                   .bytes = t->limits.page_bytes,
+                                   .rows = t->limits.page_rows,
+                                   .step = store_step_all,
+                                   .dialect = t->dialect,
+                                   .second = atomic_load(&t->second),
+                                   .with_names = true};
     struct page *page;
     bool end;
-    enum err err = store_page_read(t->store, NULL, t->id, &limits, true, &page, &end, eb);
+    enum err err = store_page_read(t->store, &want, &page, &end, eb);
 
     if (err != ERR_OK)
         return err;
@@ -337,7 +346,7 @@ destroy(struct tail *t)
 }
 
 enum err
-tail_start(struct tail **tail, struct store *store, int64_t start_id,
+tail_start(struct tail **tail, struct store *store, int64_t start_id, const struct dialect *dialect,
            const struct tail_limits *limits, void (*wake)(void *), void *context, struct errbuf *eb)
 {
     struct tail *t = mem_zalloc(sizeof *t);
@@ -350,6 +359,7 @@ tail_start(struct tail **tail, struct store *store, int64_t start_id,
     *t = (struct tail){.alarm = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
                        .store = store,
                        .limits = *limits,
+                       .dialect = dialect,
                        .id = start_id,
                        .more = true,
                        .wake = wake,
@@ -393,6 +403,12 @@ tail_hint(struct tail *t)
     t->hinted = true;
     pthread_mutex_unlock(&t->lock);
     ring(t);
+}
+
+void
+tail_speak(struct tail *t, const struct dialect *second)
+{
+    atomic_store(&t->second, second);
 }
 
 bool

@@ -32,15 +32,18 @@ struct tail_limits {
     int64_t poll_ms;
 };
 
-/* Takes the store over, also when it fails. Begins after start_id. wake() must be callable from any
- * thread. */
+/* Takes the store over, also when it fails. Begins after start_id. Pages are in this dialect, which
+ * lives longer. wake() must be callable from any thread. */
 enum err tail_start(struct tail **tail, struct store *store, int64_t start_id,
-                    const struct tail_limits *limits, void (*wake)(void *), void *context,
-                    struct errbuf *eb);
+                    const struct dialect *dialect, const struct tail_limits *limits,
+                    void (*wake)(void *), void *context, struct errbuf *eb);
 /* Waits for the thread's end; what was not taken is freed. */
 void tail_stop(struct tail *t);
 
 void tail_hint(struct tail *t);
+
+/* Pages that are read from now on get a twin in this dialect, which lives longer; NULL = none. */
+void tail_speak(struct tail *t, const struct dialect *second);
 
 /* The next page, or NULL; it is the caller's from then on. */
 struct page *tail_take(struct tail *t);

@@ -44,6 +44,18 @@ set_reset(struct parse *p, struct text value)
     return err_set(p->eb, ERR_INVALID, "reset= must be now or oldest");
 }
 
+/* A page has the envelope in any case. */
+static enum err
+set_dialect(struct parse *p, struct text value)
+{
+    bool on = text_equal(value, TEXT_LIT("1"));
+
+    p->q->dialect = on ? DIALECT_ENVELOPE : DIALECT_PLAIN;
+    if (on || text_equal(value, TEXT_LIT("0")))
+        return ERR_OK;
+    return err_set(p->eb, ERR_INVALID, "envelope= must be 1 or 0");
+}
+
 /* Keeps the value; of several the last one counts, as for a browser's URL parser. */
 static void
 keep(char **member, char **value)
@@ -58,6 +70,7 @@ enum parameter {
     TYPE,
     WHERE,
     RESET,
+    ENVELOPE,
     CURSOR,
     SINCE,
     LAST,
@@ -87,6 +100,7 @@ static const struct {
     {"type", TYPE, STREAM | PAGE, false},
     {"where", WHERE, STREAM | PAGE, false},
     {"reset", RESET, STREAM | PAGE, false},
+    {"envelope", ENVELOPE, STREAM | PAGE, false},
     {"last_event_id", CURSOR, STREAM | PAGE, true},
     {"lastEventId", CURSOR, STREAM | PAGE, true},
     {"lastEventID", CURSOR, STREAM | PAGE, true},
@@ -125,6 +139,8 @@ take_parameter(struct parse *p, enum parameter parameter, char **value, size_t n
         return add_filter(p, text, subscription_add_where);
     case RESET:
         return set_reset(p, text);
+    case ENVELOPE:
+        return set_dialect(p, text);
     case CURSOR:
         keep(&p->cursor, value);
         break;
@@ -183,7 +199,7 @@ start_at_cursor(struct parse *p, const char *cursor)
 {
     struct query *q = p->q;
 
-    q->start.reset = cursor_parse(text_of(cursor), p->limits->epoch, &q->start.id);
+    q->start.reset = dialect_read_id(p->limits->dialect, text_of(cursor), &q->start.id);
     q->start.kind = q->start.reset == CURSOR_EXACT ? START_AFTER : START_RESET;
 }
 
@@ -197,7 +213,8 @@ parse_since(struct parse *p)
         q->start.kind = START_NOW;
     } else if (strcmp(p->since, "earliest") == 0) {
         q->start.kind = START_EARLIEST;
-    } else if (cursor_parse(text_of(p->since), p->limits->epoch, &q->start.id) != CURSOR_INVALID) {
+    } else if (dialect_read_id(p->limits->dialect, text_of(p->since), &q->start.id) !=
+               CURSOR_INVALID) {
         start_at_cursor(p, p->since);
         keep(&q->requested, &p->since);
     } else if (option_duration(p->since, &ms)) {
@@ -240,7 +257,7 @@ parse_before(struct parse *p)
     q->start.id = INT64_MAX;
     if (strcmp(p->before, "now") == 0)
         return ERR_OK;
-    q->start.reset = cursor_parse(text_of(p->before), p->limits->epoch, &q->start.id);
+    q->start.reset = dialect_read_id(p->limits->dialect, text_of(p->before), &q->start.id);
     if (q->start.reset == CURSOR_INVALID)
         return err_set(p->eb, ERR_INVALID, "before= must be now or an event id");
     if (q->start.id == 0) /* nothing is before the first */

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "http/grants.h"
+#include "stream/dialect.h"
 #include "stream/position.h"
 #include "stream/subscription.h"
 
@@ -26,6 +27,7 @@ enum query_kind {
 
 struct query {
     struct subscription what; /* sealed */
+    enum dialect_kind dialect;
     struct start start;
     int64_t id;      /* QUERY_EVENT: which one */
     char *requested; /* the cursor as it was sent, NUL-terminated; NULL when there was none */
@@ -36,7 +38,7 @@ struct query {
 
 struct query_limits {
     size_t topics_max; /* topics, types and conditions together */
-    const char *epoch;
+    const struct dialect *dialect;
     const struct grants *grants; /* what this request may read; NULL = everything */
     int64_t now_ms;              /* wall clock, for since=10m */
     enum query_kind kind;

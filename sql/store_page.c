@@ -2,7 +2,6 @@
 
 struct building {
     struct page *page;
-    const char *epoch;
     bool with_names, no_memory;
 };
 
@@ -11,7 +10,7 @@ add_event(void *context, const struct event *e)
 {
     struct building *b = context;
 
-    switch (page_add(b->page, e, b->epoch, b->with_names)) {
+    switch (page_add(b->page, e, b->with_names)) {
     case PAGE_ADDED:
         return true;
     case PAGE_NO_MEMORY:
@@ -24,19 +23,21 @@ add_event(void *context, const struct event *e)
 }
 
 enum err
-store_page_read(struct store *s, const struct subscription *filter, int64_t after,
-                const struct store_page_limits *limits, bool with_names, struct page **page,
-                bool *end, struct errbuf *eb)
+store_page_read(struct store *s, const struct store_page_want *want, struct page **page, bool *end,
+                struct errbuf *eb)
 {
-    struct building b = {page_create(after, limits->bytes), store_epoch(s), with_names, false};
+    struct building b = {page_create(want->after, want->bytes, want->dialect), want->with_names,
+                         false};
     struct store_query q = {
-        .filter = filter, .after = after, .rows_max = limits->rows, .step = limits->step};
+        .filter = want->filter, .after = want->after, .rows_max = want->rows, .step = want->step};
     struct store_page read;
     enum err err;
 
     *page = NULL;
     if (!b.page)
         return err_set(eb, ERR_NOMEM, "out of memory");
+    if (want->second)
+        page_add_twin(b.page, want->second);
     err = store_read(s, &q, add_event, &b, &read, eb);
     if (err == ERR_OK && b.no_memory && b.page->n == 0)
         err = err_set(eb, ERR_NOMEM, "out of memory");

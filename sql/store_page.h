@@ -5,17 +5,20 @@
 #include "sql/store.h"
 #include "stream/page.h"
 
-struct store_page_limits {
+struct store_page_want {
+    const struct subscription *filter; /* NULL = everything */
+    int64_t after;
     size_t bytes;  /* of frames; a single event may be longer */
     uint32_t rows; /* events */
     struct store_step step;
+    const struct dialect *dialect; /* lives as long as the page */
+    const struct dialect *second;  /* of its twin, or NULL */
+    bool with_names;               /* for a page that fills a window */
 };
 
-/* The page after a position; filter: NULL = everything. with_names for pages that fill a window.
- * *page is the caller's, and may be empty. *end (may be NULL) says that nothing was in the table
- * behind it. */
-enum err store_page_read(struct store *s, const struct subscription *filter, int64_t after,
-                         const struct store_page_limits *limits, bool with_names,
-                         struct page **page, bool *end, struct errbuf *eb);
+/* The page after a position. *page is the caller's, and may be empty. *end (may be NULL) says that
+ * nothing was in the table behind it. */
+enum err store_page_read(struct store *s, const struct store_page_want *want, struct page **page,
+                         bool *end, struct errbuf *eb);
 
 #endif

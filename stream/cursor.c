@@ -1,5 +1,7 @@
 #include "stream/cursor.h"
 
+#include <stdio.h>
+
 const char *
 cursor_reset_name(enum cursor_reset reason)
 {
@@ -16,6 +18,21 @@ cursor_reset_name(enum cursor_reset reason)
         return "pruned";
     }
     return "exact";
+}
+
+void
+cursor_write(struct buf *out, int64_t id, const char *epoch)
+{
+    buf_int(out, id);
+    buf_byte(out, '-');
+    buf_string(out, epoch);
+}
+
+const char *
+cursor_text(char text[CURSOR_SIZE], int64_t id, const char *epoch)
+{
+    snprintf(text, CURSOR_SIZE, "%lld-%s", (long long)id, epoch);
+    return text;
 }
 
 enum cursor_reset

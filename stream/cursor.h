@@ -9,7 +9,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/text.h"
+
+enum {
+    CURSOR_EPOCH_MAX = 15, /* characters; the databases' own have 4 */
+    CURSOR_SIZE = 40,      /* bytes of the longest "<seq>-<epoch>", with its NUL */
+};
 
 /* Why a position cannot be honoured exactly; the names are what freshet:reset says. */
 enum cursor_reset {
@@ -20,6 +26,10 @@ enum cursor_reset {
     CURSOR_PRUNED,  /* events after it have been deleted */
 };
 const char *cursor_reset_name(enum cursor_reset reason);
+
+void cursor_write(struct buf *out, int64_t id, const char *epoch);
+/* The same as a NUL-terminated text; returns it. */
+const char *cursor_text(char text[CURSOR_SIZE], int64_t id, const char *epoch);
 
 /* CURSOR_EXACT sets *id; CURSOR_INVALID or CURSOR_EPOCH leave it. */
 enum cursor_reset cursor_parse(struct text s, const char *epoch, int64_t *id);

@@ -2,21 +2,6 @@
 
 #include "base/json.h"
 
-void
-event_json_write(struct buf *out, const struct event *e, const char *epoch)
-{
-    buf_format(out, "{\"id\":\"%lld-%s\",\"topic\":", (long long)e->id, epoch);
-    buf_json(out, e->topic);
-    buf_string(out, ",\"type\":");
-    if (e->type.p)
-        buf_json(out, e->type);
-    else
-        buf_string(out, "null");
-    buf_format(out, ",\"created\":%lld,\"data\":", (long long)e->created_ms);
-    buf_json(out, e->data);
-    buf_byte(out, '}');
-}
-
 enum err
 event_json_check(struct text s, struct text *value, struct errbuf *eb)
 {

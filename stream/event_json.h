@@ -1,6 +1,5 @@
 /* event_json: one event as a JSON object, {"topic":…, "type":…, "data":…, "key":…}, which is the
- * same wherever events come in as JSON; what goes out has "id" and "created" too, and no key, which
- * is between the publisher and the table.
+ * same wherever events come in as JSON. What goes out is the dialect's (dialect.h).
  *
  * What comes in is never printed from a tree: data is the text that a string stands for, or the
  * value's own text, so that the table has what was sent. What a text in UTF-8 cannot have is
@@ -10,10 +9,6 @@
 
 #include "base/buf.h"
 #include "stream/event.h"
-
-/* Appends {"id":"12-k3f9","topic":…,"type":…,"created":MS,"data":"as stored"}; type is null for a
- * message. What is not UTF-8 (a row may hold anything) comes out as U+FFFD. */
-void event_json_write(struct buf *out, const struct event *e, const char *epoch);
 
 /* ERR_INVALID for what is not JSON (base/json.h) or not UTF-8; *value is the text without the
  * blanks around it. */

@@ -7,7 +7,8 @@
 enum { RING_FIRST = 16 };
 
 struct feed *
-feed_create(struct subscription *what, const struct window *window, struct feed_memory *memory)
+feed_create(struct subscription *what, const struct dialect *dialect, const struct window *window,
+            struct feed_memory *memory)
 {
     struct feed *f = mem_zalloc(sizeof *f);
 
@@ -17,6 +18,7 @@ feed_create(struct subscription *what, const struct window *window, struct feed_
     }
     f->what = *what;
     *what = (struct subscription){0};
+    f->dialect = dialect;
     f->window = window;
     f->memory = memory;
     f->everything = subscription_is_everything(&f->what);

@@ -1,4 +1,4 @@
-/* feed: one distinct subscription, shared by everybody who made it.
+/* feed: one distinct subscription in one dialect, shared by everybody who made it.
  *
  * It knows which events of the window match: a ring of {id, sequence number} in id order, filled as
  * events are published and, on demand, downwards when somebody's position lies below. The feed of
@@ -21,6 +21,7 @@
 #include <sys/queue.h>
 
 #include "base/hash.h"
+#include "stream/dialect.h"
 #include "stream/page.h"
 #include "stream/subscription.h"
 #include "stream/window.h"
@@ -54,7 +55,8 @@ TAILQ_HEAD(page_request_list, page_request);
 
 struct feed {
     struct subscription what; /* owned, sealed */
-    const struct window *window;
+    const struct dialect *dialect;
+    const struct window *window; /* of the dialect */
     struct feed_memory *memory;
     bool everything; /* no ring: all of the window matches */
     struct feed_entry *ring;
@@ -71,8 +73,8 @@ struct feed {
 };
 
 /* Takes the subscription over (also when it fails). NULL = no memory. Refs start at 0. */
-struct feed *feed_create(struct subscription *what, const struct window *window,
-                         struct feed_memory *memory);
+struct feed *feed_create(struct subscription *what, const struct dialect *dialect,
+                         const struct window *window, struct feed_memory *memory);
 void feed_destroy(struct feed *f);
 
 /* An event that matches was appended to the window. */

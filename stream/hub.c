@@ -17,9 +17,12 @@ struct pattern {
 
 enum err
 hub_init(struct hub *h, uint64_t window_bytes, uint64_t window_events, size_t cache_max,
-         int64_t start_id)
+         int64_t start_id, const char *epoch)
 {
     *h = (struct hub){.cache_max = cache_max, .feed_memory.max = SIZE_MAX};
+    for (size_t i = 0; i < DIALECTS; i++)
+        dialect_init(&h->dialects[i], (enum dialect_kind)i, epoch);
+    h->windows[DIALECT_PLAIN] = &h->window;
     buf_init(&h->subject_data, SIZE_MAX / 2);
     TAILQ_INIT(&h->dirty);
     TAILQ_INIT(&h->requests);
@@ -31,9 +34,12 @@ hub_init(struct hub *h, uint64_t window_bytes, uint64_t window_events, size_t ca
 void
 hub_finish(struct hub *h)
 {
-    assert(!h->feeds && !h->patterns);
+    assert(!h->feeds[DIALECT_PLAIN] && !h->feeds[DIALECT_ENVELOPE] && !h->patterns);
     where_subject_finish(&h->subject);
     buf_finish(&h->subject_data);
+    if (h->windows[DIALECT_ENVELOPE])
+        window_finish(h->windows[DIALECT_ENVELOPE]);
+    mem_free(h->windows[DIALECT_ENVELOPE]);
     window_finish(&h->window);
 }
 
@@ -147,33 +153,66 @@ register_feed(struct hub *h, struct feed *f)
 
 /* ---- feeds ---- */
 
-struct feed *
-hub_hold(struct hub *h, struct subscription *what)
+/* As large as the plain one; it begins empty, where that one stands. */
+static bool
+make_window(struct hub *h, enum dialect_kind dialect)
+{
+    const struct window *plain = &h->window;
+    struct window *w = mem_alloc(sizeof *w);
+
+    if (w && window_init(w, plain->frames.size, plain->entries_max, plain->head_id) == ERR_OK) {
+        h->windows[dialect] = w;
+        return true;
+    }
+    mem_free(w);
+    return false;
+}
+
+static struct feed *
+make_feed(struct hub *h, struct subscription *what, enum dialect_kind dialect)
 {
     struct feed *f;
 
-    HASH_FIND(by_key, h->feeds, what->key, strlen(what->key), f);
-    if (f) {
+    if (!h->windows[dialect] && !make_window(h, dialect)) {
         subscription_finish(what);
-        f->refs++;
-        return f;
+        return NULL;
     }
-    f = feed_create(what, &h->window, &h->feed_memory);
+    f = feed_create(what, &h->dialects[dialect], h->windows[dialect], &h->feed_memory);
     if (!f)
         return NULL;
     if (!register_feed(h, f)) {
         feed_destroy(f);
         return NULL;
     }
-    HASH_ADD_KEYPTR(by_key, h->feeds, f->what.key, strlen(f->what.key), f);
+    HASH_ADD_KEYPTR(by_key, h->feeds[dialect], f->what.key, strlen(f->what.key), f);
     if (!f->by_key.tbl) {
         unregister_feed(h, f);
         feed_destroy(f);
         return NULL;
     }
     h->n_feeds++;
-    f->refs = 1;
     return f;
+}
+
+struct feed *
+hub_hold(struct hub *h, struct subscription *what, enum dialect_kind dialect)
+{
+    struct feed *f;
+
+    HASH_FIND(by_key, h->feeds[dialect], what->key, strlen(what->key), f);
+    if (f)
+        subscription_finish(what);
+    else
+        f = make_feed(h, what, dialect);
+    if (f)
+        f->refs++;
+    return f;
+}
+
+const struct dialect *
+hub_second_dialect(const struct hub *h)
+{
+    return h->feeds[DIALECT_ENVELOPE] ? &h->dialects[DIALECT_ENVELOPE] : NULL;
 }
 
 static void
@@ -207,7 +246,7 @@ hub_release(struct hub *h, struct feed *f)
     if (f->dirty)
         TAILQ_REMOVE(&h->dirty, f, in_dirty);
     unregister_feed(h, f);
-    HASH_DELETE(by_key, h->feeds, f);
+    HASH_DELETE(by_key, h->feeds[f->dialect->kind], f);
     h->n_feeds--;
     feed_destroy(f);
 }
@@ -245,8 +284,8 @@ data_matches(struct hub *h, struct feed *f, int64_t id, struct text frame)
 /* An event on its way to the feeds. */
 struct passing {
     int64_t id;
-    uint64_t seq;
-    struct text type, frame;
+    uint64_t seq[DIALECTS]; /* in the windows; UINT64_MAX in one that does not get it */
+    struct text topic, type, frame;
 };
 
 static void
@@ -257,31 +296,49 @@ append_to_feeds(struct hub *h, const char *pattern, size_t n, const struct passi
     for (size_t i = 0; p && i < p->n; i++) {
         struct feed *f = p->feeds[i];
 
-        if (!subscription_matches_type(&f->what, e->type) || feed_last_seq(f) == e->seq ||
+        uint64_t seq = e->seq[f->dialect->kind];
+
+        if (!subscription_matches_type(&f->what, e->type) || feed_last_seq(f) == seq ||
             !data_matches(h, f, e->id, e->frame))
             continue; /* the second: it named two patterns that match */
-        feed_append(f, e->id, e->seq);
+        feed_append(f, e->id, seq);
         mark_dirty(h, f);
     }
 }
 
-static void
-publish_one(struct hub *h, int64_t id, struct text topic, struct text type, struct text frame)
+/* Appends event i of the page to the windows. */
+static struct passing
+append_to_windows(struct hub *h, const struct page *p, size_t i)
 {
-    struct passing e = {id, window_append(&h->window, id, topic, type, frame), type, frame};
+    struct passing e = {.id = p->entries[i].id,
+                        .topic = page_topic(p, i),
+                        .type = page_type(p, i),
+                        .frame = page_frame(p, i)};
+
+    memset(e.seq, 0xff, sizeof e.seq);
+    e.seq[DIALECT_PLAIN] = window_append(&h->window, e.id, e.topic, e.type, e.frame);
+    if (p->twin && h->windows[p->twin->dialect->kind])
+        e.seq[p->twin->dialect->kind] = window_append(h->windows[p->twin->dialect->kind], e.id,
+                                                      e.topic, e.type, page_frame(p->twin, i));
+    if (e.topic.n > EVENT_TOPIC_MAX)
+        e.topic.n = EVENT_TOPIC_MAX; /* a row that evaded the schema's checks */
+    return e;
+}
+
+static void
+publish_one(struct hub *h, const struct passing *e)
+{
     char pattern[EVENT_TOPIC_MAX + 1];
 
-    if (topic.n > EVENT_TOPIC_MAX)
-        topic.n = EVENT_TOPIC_MAX; /* a row that evaded the schema's checks */
-    append_to_feeds(h, topic.p, topic.n, &e);
-    memcpy(pattern, topic.p, topic.n);
-    for (size_t n = 0; n <= topic.n; n++) {
+    append_to_feeds(h, e->topic.p, e->topic.n, e);
+    memcpy(pattern, e->topic.p, e->topic.n);
+    for (size_t n = 0; n <= e->topic.n; n++) {
         if (h->prefixes[n] == 0)
             continue;
         pattern[n] = '*';
-        append_to_feeds(h, pattern, n + 1, &e);
-        if (n < topic.n)
-            pattern[n] = topic.p[n];
+        append_to_feeds(h, pattern, n + 1, e);
+        if (n < e->topic.n)
+            pattern[n] = e->topic.p[n];
     }
     where_subject_set(&h->subject, TEXT_NONE);
 }
@@ -289,15 +346,23 @@ publish_one(struct hub *h, int64_t id, struct text topic, struct text type, stru
 /* Events above the window's head were deleted before we saw them. Nobody can go on from memory then
  * as if nothing had happened: everybody asks the table, and is told. */
 static void
-restart(struct hub *h, int64_t id)
+restart(struct hub *h, enum dialect_kind dialect, int64_t id)
 {
     struct feed *f, *next;
 
-    window_restart(&h->window, id);
-    HASH_ITER (by_key, h->feeds, f, next) {
+    window_restart(h->windows[dialect], id);
+    HASH_ITER (by_key, h->feeds[dialect], f, next) {
         feed_restart(f, id);
         mark_dirty(h, f);
     }
+}
+
+static void
+restart_all(struct hub *h, int64_t id)
+{
+    for (size_t i = 0; i < DIALECTS; i++)
+        if (h->windows[i])
+            restart(h, (enum dialect_kind)i, id);
 }
 
 static bool
@@ -315,12 +380,28 @@ forget(struct hub *h, int64_t pruned_through)
     if (pruned_through <= h->pruned_through)
         return;
     h->pruned_through = pruned_through;
-    window_forget(&h->window, pruned_through);
+    for (size_t i = 0; i < DIALECTS; i++)
+        if (h->windows[i])
+            window_forget(h->windows[i], pruned_through);
     for (p = TAILQ_FIRST(&h->cache); p; p = next) {
         next = TAILQ_NEXT(p, in_cache);
         if (has_rows_below(p, pruned_through))
             drop_page(h, p);
     }
+}
+
+/* The page had the events in the dialects of these windows, or had not: then the table must be
+ * asked for them. */
+static void
+advance(struct hub *h, const struct page *p)
+{
+    struct window *envelope = h->windows[DIALECT_ENVELOPE];
+
+    window_advance(&h->window, p->through);
+    if (envelope && p->twin)
+        window_advance(envelope, p->through);
+    else if (envelope && p->through > envelope->head_id)
+        restart(h, DIALECT_ENVELOPE, p->through);
 }
 
 void
@@ -331,10 +412,13 @@ hub_publish(struct hub *h, const struct page *p)
     assert(p->after == h->window.head_id);
     forget(h, p->marks.pruned_through);
     if (gone > h->window.head_id)
-        restart(h, gone);
-    for (size_t i = page_after(p, h->window.head_id); i < p->n; i++)
-        publish_one(h, p->entries[i].id, page_topic(p, i), page_type(p, i), page_frame(p, i));
-    window_advance(&h->window, p->through);
+        restart_all(h, gone);
+    for (size_t i = page_after(p, h->window.head_id); i < p->n; i++) {
+        struct passing e = append_to_windows(h, p, i);
+
+        publish_one(h, &e);
+    }
+    advance(h, p);
 }
 
 struct feed *

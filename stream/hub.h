@@ -16,6 +16,7 @@
 
 #include <stdint.h>
 
+#include "stream/dialect.h"
 #include "stream/feed.h"
 #include "stream/page.h"
 #include "stream/subscriber.h"
@@ -25,8 +26,10 @@ struct pattern;
 TAILQ_HEAD(feed_list, feed);
 
 struct hub {
-    struct window window;
-    struct feed *feeds;                     /* hash by key */
+    struct window window;             /* of the plain dialect, which is always there */
+    struct window *windows[DIALECTS]; /* the others come with their first feed */
+    struct dialect dialects[DIALECTS];
+    struct feed *feeds[DIALECTS];           /* hashes by key */
     struct pattern *patterns;               /* hash by pattern text: which feeds named it */
     uint32_t prefixes[EVENT_TOPIC_MAX + 1]; /* how many patterns are prefixes of this length */
     struct where_subject subject; /* the event being published, for conditions on its data */
@@ -42,7 +45,7 @@ struct hub {
 };
 
 enum err hub_init(struct hub *h, uint64_t window_bytes, uint64_t window_events, size_t cache_max,
-                  int64_t start_id);
+                  int64_t start_id, const char *epoch);
 /* No subscriber may be left. */
 void hub_finish(struct hub *h);
 
@@ -57,7 +60,11 @@ struct feed *hub_next_dirty(struct hub *h);
 
 /* The feed for this subscription, made if need be, with one reference more. Takes *what over in
  * any case. NULL = no memory. */
-struct feed *hub_hold(struct hub *h, struct subscription *what);
+struct feed *hub_hold(struct hub *h, struct subscription *what, enum dialect_kind dialect);
+
+/* The dialect, beside the plain one, in which new events are wanted: pages for hub_publish() should
+ * have a twin in it. NULL = none. */
+const struct dialect *hub_second_dialect(const struct hub *h);
 /* One reference more, for somebody else. */
 struct feed *hub_share(struct feed *f);
 void hub_release(struct hub *h, struct feed *f);

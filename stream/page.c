@@ -3,18 +3,19 @@
 #include <assert.h>
 
 #include "base/mem.h"
-#include "stream/sse.h"
 
 enum { ENTRIES_FIRST = 64 };
 
 struct page *
-page_create(int64_t after, size_t bytes_max)
+page_create(int64_t after, size_t bytes_max, const struct dialect *dialect)
 {
     struct page *p = mem_zalloc(sizeof *p);
 
     if (p) {
+        p->dialect = dialect;
+        p->bytes_max = bytes_max;
         p->after = p->through = after;
-        buf_init(&p->frames, bytes_max);
+        buf_init(&p->frames, SIZE_MAX / 2);
         buf_init(&p->names, SIZE_MAX / 2);
     }
     return p;
@@ -25,10 +26,17 @@ page_destroy(struct page *p)
 {
     if (!p)
         return;
+    page_destroy(p->twin);
     buf_finish(&p->frames);
     buf_finish(&p->names);
     mem_free(p->entries);
     mem_free(p);
+}
+
+void
+page_add_twin(struct page *p, const struct dialect *dialect)
+{
+    p->twin = page_create(p->after, SIZE_MAX, dialect);
 }
 
 static bool
@@ -47,38 +55,34 @@ make_room(struct page *p)
     return true;
 }
 
-/* An encoded frame is longer than the data by the head and by six bytes a line. */
-static size_t
-frame_size_max(const struct event *e)
+/* Takes back what was encoded last. */
+static void
+undo(struct page *p, size_t frames, size_t names)
 {
-    size_t lines = 1;
-
-    for (size_t i = 0; i < e->data.n; i++)
-        lines += e->data.p[i] == '\n' || e->data.p[i] == '\r';
-    return SSE_ID_SIZE + 32 + e->type.n + e->data.n + lines * 7;
+    p->frames.length = frames;
+    p->names.length = names;
+    p->frames.failed = p->names.failed = false;
 }
 
-enum page_added
-page_add(struct page *p, const struct event *e, const char *epoch, bool with_names)
+static enum page_added
+encode(struct page *p, const struct event *e, bool with_names)
 {
     size_t frames_before = p->frames.length, names_before = p->names.length;
 
-    if (p->n > 0 && p->frames.max - frames_before < frame_size_max(e))
-        return PAGE_IS_FULL;
-    if (p->n == 0) /* one event must always go in */
-        p->frames.max = p->frames.max > frame_size_max(e) ? p->frames.max : frame_size_max(e);
     if (!make_room(p))
         return PAGE_NO_MEMORY;
-    sse_event(&p->frames, e, epoch);
+    dialect_event(p->dialect, &p->frames, e);
     if (with_names) {
         buf_text(&p->names, e->topic);
         buf_text(&p->names, e->type);
     }
     if (buf_failed(&p->frames) || buf_failed(&p->names)) {
-        p->frames.length = frames_before;
-        p->names.length = names_before;
-        p->frames.failed = p->names.failed = false;
+        undo(p, frames_before, names_before);
         return PAGE_NO_MEMORY;
+    }
+    if (p->n > 0 && p->frames.length > p->bytes_max) {
+        undo(p, frames_before, names_before);
+        return PAGE_IS_FULL;
     }
     p->entries[p->n++] = (struct page_entry){
         .id = e->id,
@@ -88,6 +92,18 @@ page_add(struct page *p, const struct event *e, const char *epoch, bool with_nam
         .type_n = (int16_t)(e->type.p ? (int)e->type.n : -1),
     };
     return PAGE_ADDED;
+}
+
+enum page_added
+page_add(struct page *p, const struct event *e, bool with_names)
+{
+    enum page_added added = encode(p, e, with_names);
+
+    if (added == PAGE_ADDED && p->twin && encode(p->twin, e, false) != PAGE_ADDED) {
+        page_destroy(p->twin);
+        p->twin = NULL;
+    }
+    return added;
 }
 
 size_t

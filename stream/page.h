@@ -11,6 +11,7 @@
 #include <sys/queue.h>
 
 #include "base/buf.h"
+#include "stream/dialect.h"
 #include "stream/event.h"
 #include "stream/position.h"
 
@@ -23,12 +24,15 @@ struct page_entry {
 };
 
 struct page {
+    const struct dialect *dialect; /* of the frames; lives longer */
+    size_t bytes_max;
     int64_t after, through;
     struct marks marks; /* of the table, from the same transaction */
     struct buf frames;
     struct buf names; /* topic and type of each event; only in pages that fill a window */
     struct page_entry *entries;
     size_t n, capacity;
+    struct page *twin; /* the same events in another dialect, or NULL; owned */
     TAILQ_ENTRY(page) in_feed, in_cache, in_mixed; /* of the cache that holds it */
     struct feed *feed;
     bool is_mixed;
@@ -37,14 +41,18 @@ struct page {
 
 /* An empty page that takes frames up to bytes_max, but always at least one event. NULL = no memory.
  */
-struct page *page_create(int64_t after, size_t bytes_max);
-void page_destroy(struct page *p); /* NULL is allowed */
+struct page *page_create(int64_t after, size_t bytes_max, const struct dialect *dialect);
+void page_destroy(struct page *p); /* with its twin; NULL is allowed */
+
+/* From now on the page has the same events in another dialect too, in page->twin, bounded by the
+ * page alone. When there is no memory for them the twin goes away and the page stays. */
+void page_add_twin(struct page *p, const struct dialect *dialect);
 
 enum page_added { PAGE_ADDED, PAGE_IS_FULL, PAGE_NO_MEMORY };
 
 /* Encodes e at the end; with_names for pages that fill a window. When it is full (so many bytes) or
  * memory ran out, nothing is added and the events that are in it stay valid. */
-enum page_added page_add(struct page *p, const struct event *e, const char *epoch, bool with_names);
+enum page_added page_add(struct page *p, const struct event *e, bool with_names);
 
 /* Index of the first event above id; n when there is none. */
 size_t page_after(const struct page *p, int64_t id);

@@ -16,8 +16,8 @@ next_byte(const char *from, const char *end, char byte, const char *found_before
 
 /* A browser ends a line at LF, CR or CRLF; splitting at LF alone would let data with a bare CR
  * start a field of its own and so forge an id. */
-static void
-data_lines(struct buf *out, struct text data)
+void
+sse_data_lines(struct buf *out, struct text data)
 {
     const char *at = data.n ? data.p : "", *end = at + data.n;
     const char *lf = NULL, *cr = NULL, *line_end;
@@ -38,28 +38,17 @@ data_lines(struct buf *out, struct text data)
 }
 
 /* Up to the first line end: a row that evaded the schema's checks must not forge a field either. */
-static void
-type_line(struct buf *out, struct text type)
+void
+sse_type_line(struct buf *out, struct text type)
 {
     size_t n = 0;
 
+    if (!type.p)
+        return;
     while (n < type.n && type.p[n] != '\n' && type.p[n] != '\r')
         n++;
-    buf_append(out, "\nevent: ", 8);
+    buf_append(out, "event: ", 7);
     buf_append(out, type.p, n);
-}
-
-void
-sse_event(struct buf *out, const struct event *e, const char *epoch)
-{
-    buf_append(out, "id: ", 4);
-    buf_int(out, e->id);
-    buf_byte(out, '-');
-    buf_string(out, epoch);
-    if (e->type.p)
-        type_line(out, e->type);
-    buf_byte(out, '\n');
-    data_lines(out, e->data);
     buf_byte(out, '\n');
 }
 
@@ -89,7 +78,7 @@ sse_signal(struct buf *out, const char *name, struct text data)
     buf_string(out, "event: " EVENT_SIGNAL_PREFIX);
     buf_string(out, name);
     buf_byte(out, '\n');
-    data_lines(out, data);
+    sse_data_lines(out, data);
     buf_byte(out, '\n');
 }
 

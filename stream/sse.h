@@ -10,14 +10,12 @@
 #include "base/buf.h"
 #include "stream/event.h"
 
-/* The longest "<seq>-<epoch>" with its NUL. */
-enum { SSE_ID_SIZE = 32 };
+/* Lines of an event: its type, when it has one, and its data, split at LF, CR and CRLF. The caller
+ * writes the id line before and the blank line after them. */
+void sse_type_line(struct buf *out, struct text type);
+void sse_data_lines(struct buf *out, struct text data);
 
-/* Appends one event as a block: id, event (when it has a type), data lines, blank line. epoch is
- * NUL-terminated, of [0-9a-z]. */
-void sse_event(struct buf *out, const struct event *e, const char *epoch);
-
-/* Appends the data of a frame that sse_event() made: what a browser would find in event.data. */
+/* Appends the data of a frame, from its data lines: what a browser would find in event.data. */
 void sse_data(struct buf *out, struct text frame);
 
 /* Appends a signal: "event: freshet:NAME" with one line of data. */

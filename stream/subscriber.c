@@ -1,11 +1,6 @@
 #include "stream/subscriber.h"
 
 #include <assert.h>
-#include <stdio.h>
-
-#include "stream/sse.h"
-
-enum { REQUESTED_MAX = 64 }; /* bytes of the client's own text that a reset repeats */
 
 void
 gather_init(struct gather *g, size_t bytes_max)
@@ -48,89 +43,55 @@ took(struct subscriber *s, int64_t first)
 {
     if (s->at.first_id == 0)
         s->at.first_id = first;
-    s->at.last_id = s->at.pos.cursor;
-}
-
-static void
-json_id(struct buf *out, const char *name, int64_t id, const char *epoch)
-{
-    buf_format(out, "\"%s\":", name);
-    if (id > 0)
-        buf_format(out, "\"%lld-%s\"", (long long)id, epoch);
-    else
-        buf_string(out, "null");
-}
-
-void
-subscriber_reset_json(struct buf *out, enum cursor_reset why, struct text requested, int64_t oldest,
-                      int64_t newest, const char *epoch)
-{
-    buf_format(out, "{\"reason\":\"%s\",\"requested\":", cursor_reset_name(why));
-    if (requested.n > REQUESTED_MAX)
-        requested.n = REQUESTED_MAX;
-    while (requested.n > 0 && !text_is_utf8(requested)) /* cut, or sent, in mid-character */
-        requested.n--;
-    buf_json(out, requested);
-    buf_byte(out, ',');
-    json_id(out, "oldest", oldest <= newest ? oldest : 0, epoch);
-    buf_byte(out, ',');
-    json_id(out, "newest", newest, epoch);
-    buf_byte(out, '}');
-}
-
-void
-subscriber_reset(struct buf *out, enum cursor_reset why, struct text requested, int64_t oldest,
-                 int64_t newest, const char *epoch)
-{
-    struct buf json;
-
-    buf_init(&json, 1024);
-    subscriber_reset_json(&json, why, requested, oldest, newest, epoch);
-    if (buf_failed(&json))
-        out->failed = true;
-    else
-        sse_signal(out, "reset", buf_view(&json));
-    buf_finish(&json);
+    s->at.last_id = s->at.known_id = s->at.pos.cursor;
 }
 
 /* The deletion that a page reports concerns this client if its position lies below and it has not
  * been told. */
 static bool
-tell_pruned(struct subscriber *s, struct gather *g, const struct page *p, const char *epoch)
+tell_pruned(struct subscriber *s, struct gather *g, const struct page *p)
 {
-    struct buf block;
-    char requested[SSE_ID_SIZE];
+    const struct dialect *d = s->feed->dialect;
+    struct buf block, requested;
     bool told;
 
-    snprintf(requested, sizeof requested, "%lld-%s", (long long)s->at.pos.cursor, epoch);
+    buf_init(&requested, CURSOR_SIZE);
     buf_init(&block, sizeof g->scratch);
-    subscriber_reset(&block, CURSOR_PRUNED, text_of(requested), p->marks.oldest, p->marks.newest,
-                     epoch);
-    told = add_scratch(g, &block);
+    dialect_id(d, &requested, s->at.pos.cursor);
+    dialect_reset(d, &block, CURSOR_PRUNED, buf_view(&requested), &p->marks);
+    told = !buf_failed(&requested) && add_scratch(g, &block);
     buf_finish(&block);
+    buf_finish(&requested);
     if (told)
         position_told(&s->at.pos, &p->marks, s->reset_now);
     return told;
 }
 
+/* Everything up to the cursor is with the client, and it is given this position. */
 static bool
-tell_live(struct subscriber *s, struct gather *g, const char *epoch)
+tell_position(struct subscriber *s, struct gather *g, enum dialect_signal signal)
 {
     struct buf block;
-    char json[64];
     bool told;
 
-    snprintf(json, sizeof json, "{\"id\":\"%lld-%s\"}", (long long)s->at.pos.cursor, epoch);
     buf_init(&block, sizeof g->scratch);
-    sse_signal(&block, "live", text_of(json));
+    dialect_position(s->feed->dialect, &block, signal, s->at.pos.cursor);
     told = add_scratch(g, &block);
     buf_finish(&block);
-    s->at.live_told = told;
+    if (told)
+        s->at.known_id = s->at.pos.cursor;
     return told;
 }
 
+static bool
+tell_live(struct subscriber *s, struct gather *g)
+{
+    s->at.live_told = tell_position(s, g, DIALECT_LIVE);
+    return s->at.live_told;
+}
+
 static enum gathered
-from_feed(struct subscriber *s, struct gather *g, const char *epoch)
+from_feed(struct subscriber *s, struct gather *g)
 {
     const struct feed *f = s->feed;
 
@@ -147,7 +108,7 @@ from_feed(struct subscriber *s, struct gather *g, const char *epoch)
             /* Nothing matches between the cursor and the head, so the position is the head. */
             if (s->at.pos.cursor < f->window->head_id)
                 s->at.pos.cursor = f->window->head_id;
-            return s->at.live_told || tell_live(s, g, epoch) ? GATHERED_ALL : GATHERED_PART;
+            return s->at.live_told || tell_live(s, g) ? GATHERED_ALL : GATHERED_PART;
         } else if (g->bytes > 0) {
             return GATHERED_PART;
         } else { /* one that is larger than a whole gather: alone */
@@ -194,25 +155,46 @@ from_page(struct subscriber *s, struct gather *g, const struct page *p)
         i = end;
     }
     s->at.pos.cursor = p->through;
-    return true;
+    return s->at.pos.cursor - s->at.known_id < SUBSCRIBER_AT_ROWS ||
+           tell_position(s, g, DIALECT_AT);
 }
 
 enum gathered
-subscriber_gather(struct subscriber *s, struct gather *g, const char *epoch)
+subscriber_gather(struct subscriber *s, struct gather *g)
 {
     for (;;) {
         const struct page *p;
 
         if (feed_covers(s->feed, s->at.pos.cursor))
-            return from_feed(s, g, epoch);
+            return from_feed(s, g);
         p = find_page(s->feed, s->at.pos.cursor);
         if (!p)
             return GATHERED_BEHIND;
         if (position_missed(&s->at.pos, p->marks.pruned_through)) {
-            if (!tell_pruned(s, g, p, epoch))
+            if (!tell_pruned(s, g, p))
                 return GATHERED_PART;
         } else if (!from_page(s, g, p)) {
             return GATHERED_PART;
         }
     }
+}
+
+bool
+subscriber_say_at(struct subscriber *s, struct buf *out, int64_t rows)
+{
+    int64_t id = s->at.pos.cursor, first = 0;
+    uint64_t events = 0, larger;
+
+    if (!s->joined || s->waiting || !s->at.live_told || !feed_covers(s->feed, id))
+        return false;
+    feed_run(s->feed, &id, 0, &first, &events, &larger);
+    if (larger > 0) /* there is something for it: that will tell */
+        return false;
+    if (s->at.pos.cursor < s->feed->window->head_id)
+        s->at.pos.cursor = s->feed->window->head_id;
+    if (s->at.pos.cursor - s->at.known_id < rows)
+        return false;
+    dialect_position(s->feed->dialect, out, DIALECT_AT, s->at.pos.cursor);
+    s->at.known_id = s->at.pos.cursor;
+    return true;
 }

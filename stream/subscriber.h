@@ -23,6 +23,7 @@ struct subscriber_position {
     struct position pos; /* every matching event up to its cursor has been gathered */
     int64_t first_id;    /* of the events gathered; 0 = none yet */
     int64_t last_id;
+    int64_t known_id; /* the last position that the client was given, by whatever block */
     uint64_t events;
     bool live_told; /* freshet:live has been gathered */
 };
@@ -35,6 +36,10 @@ struct subscriber {
     bool reset_now; /* after a reset go on from the newest event, not from the oldest */
     TAILQ_ENTRY(subscriber) in_feed;
 };
+
+/* A client that catches up and finds nothing that matches is given its position each so many ids:
+ * when it is cut, it does not have to begin far back. */
+enum { SUBSCRIBER_AT_ROWS = 10000 };
 
 enum { GATHER_PIECES = 256 }; /* far below the kernel's 1,024 (UIO_MAXIOV) */
 
@@ -56,16 +61,11 @@ enum gathered {
 
 void gather_init(struct gather *g, size_t bytes_max);
 
-/* A frame larger than bytes_max comes alone, whole; g->bytes then exceeds bytes_max. epoch as in
- * sse_event(). */
-enum gathered subscriber_gather(struct subscriber *s, struct gather *g, const char *epoch);
+/* A frame larger than bytes_max comes alone, whole; g->bytes then exceeds bytes_max. */
+enum gathered subscriber_gather(struct subscriber *s, struct gather *g);
 
-/* Appends what a client is told whose cursor could not be honoured: {"reason":…, "requested":…,
- * "oldest":…, "newest":…}. requested is what it sent; ids <= 0 become null. */
-void subscriber_reset_json(struct buf *out, enum cursor_reset why, struct text requested,
-                           int64_t oldest, int64_t newest, const char *epoch);
-/* The same as the block "freshet:reset". */
-void subscriber_reset(struct buf *out, enum cursor_reset why, struct text requested, int64_t oldest,
-                      int64_t newest, const char *epoch);
+/* For a stream that has been quiet: appends freshet:at when the client does not know how far it has
+ * had everything, by `rows` ids at least. False: there is nothing to say. */
+bool subscriber_say_at(struct subscriber *s, struct buf *out, int64_t rows);
 
 #endif

@@ -414,6 +414,7 @@ export class Freshet extends EventTarget {
   #signal({ type, data }) {
     this.#attempt = 0;
     if (type === `${PREFIX}live`) return this.#live(liveId(data));
+    if (type === `${PREFIX}at`) this.#reached(liveId(data));
     const detail = objectOf(data);
     // The old position stays until an event or `freshet:live` brings a valid one: if the connection breaks before that, the
     // server resets again and nothing retained is skipped.
@@ -422,9 +423,14 @@ export class Freshet extends EventTarget {
     return undefined;
   }
 
-  #live(id) {
+  /* Everything up to there has been sent, whether anything matched or not. */
+  #reached(id) {
     const restarted = this.#reset !== null && this.#events === 0; // then ours is the position that was refused
     if (id !== '' && (this.lastId === '' || restarted || covers(id, this.lastId))) this.lastId = id;
+  }
+
+  #live(id) {
+    this.#reached(id);
     const detail = { id: this.lastId, from: this.#from, events: this.#events, reset: this.#reset, reconnects: this.#opens - 1 };
     this.#become('live', {});
     this.dispatchEvent(new CustomEvent(`${PREFIX}live`, { detail }));

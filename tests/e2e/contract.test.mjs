@@ -276,7 +276,7 @@ for (const server of servers) {
             assert.deepEqual(order, [last - 3, last - 2, last - 1, last, 'freshet:live', seq]);
             const live = JSON.parse(stream.signals('live')[0].data);
             assert.ok(parseInt(live.id, 10) >= last, JSON.stringify(live));
-            assert.equal(stream.signals('live')[0].id, undefined, 'signals carry no id');
+            assert.equal(stream.signals('live')[0].id, live.id, 'a browser keeps it as its position');
         });
 
         // ---- filters

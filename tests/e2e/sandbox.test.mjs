@@ -90,7 +90,8 @@ describe('the sandbox', () => {
 
     it('can be turned off, by an option or in the file of settings', async () => {
         world = await World.open({ options: ['--sandbox', 'off'] });
-        assert.match(world.responder.output(), /info: the sandbox is off, as --sandbox says/);
+        await until('the log to say so', () =>
+            /info: the sandbox is off, as --sandbox says/.test(world.responder.output()));
         for (const status of threads(world.responder.pid))
             assert.equal(status.get('NoNewPrivs'), '0');
         assert.ok(filters(world.responder.pid).every((count) => count === 0));

@@ -52,7 +52,7 @@ for (const server of servers) {
         });
         after(() => world?.close());
 
-        const numbers = (stream) => stream.blocks.filter((b) => b.id).map((b) => JSON.parse(b.data).n);
+        const numbers = (stream) => stream.events.map((b) => JSON.parse(b.data).n);
 
         it('history has the events that match, all of them, in order, and then what is new', async () => {
             const stream = await world.stream(`?since=earliest&where=${CONDITION}`);

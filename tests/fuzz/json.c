@@ -11,6 +11,7 @@
 #include "stream/event_json.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/fuzz/plain_json.h"
+#include "stream/dialect.h"
 
 const char fuzz_name[] = "json";
 
@@ -160,7 +161,7 @@ check_written(struct text topic, struct text type, struct text data)
 
     e.type = type.n > 0 ? type : TEXT_NONE;
     buf_init(&b, OUT_MAX);
-    event_json_write(&b, &e, "k3f9");
+    dialect_json(&(struct dialect){DIALECT_PLAIN, "k3f9"}, &b, &e);
     FUZZ_CHECK(!buf_failed(&b), "too long");
     FUZZ_CHECK(text_is_utf8(buf_view(&b)), "not UTF-8");
     FUZZ_CHECK(json_check(buf_view(&b), NULL, &eb) == ERR_OK, "%s", eb.text);

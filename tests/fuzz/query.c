@@ -10,6 +10,9 @@
 #include "http/query.h"
 #include "stream/topic.h"
 #include "tests/fuzz/fuzz.h"
+#include "stream/dialect.h"
+
+static const struct dialect dialect = {DIALECT_PLAIN, "k3f9"};
 
 const char fuzz_name[] = "query";
 
@@ -166,8 +169,10 @@ check_narrowed(const struct query *q, struct text query_string, const struct gra
 static void
 check_key(const struct query *q, const struct query_limits *limits)
 {
-    struct query_limits free_limits = {
-        .topics_max = SIZE_MAX, .epoch = epoch, .now_ms = limits->now_ms, .kind = QUERY_STREAM};
+    struct query_limits free_limits = {.topics_max = SIZE_MAX,
+                                       .dialect = &dialect,
+                                       .now_ms = limits->now_ms,
+                                       .kind = QUERY_STREAM};
     struct query again;
     struct errbuf eb;
     enum err err = query_parse(text_of(q->what.key), TEXT_NONE, &free_limits, &again, &eb);
@@ -275,7 +280,7 @@ run(struct text query_string, struct text header, const struct grants *grants, s
     enum query_kind kind)
 {
     struct query_limits limits = {.topics_max = TOPICS_MAX,
-                                  .epoch = epoch,
+                                  .dialect = &dialect,
                                   .grants = grants,
                                   .now_ms = 1763895600000,
                                   .kind = kind};

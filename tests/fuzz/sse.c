@@ -9,6 +9,9 @@
 #include "stream/sse.h"
 #include "stream/sse_decode.h"
 #include "tests/fuzz/fuzz.h"
+#include "stream/dialect.h"
+
+static const struct dialect plain = {DIALECT_PLAIN, "k3f9"};
 
 const char fuzz_name[] = "sse";
 
@@ -242,7 +245,7 @@ check_encoded(const struct event *e, const char *epoch, uint32_t seed)
     sse_retry(&stream, 2500);
     sse_comment(&stream, TEXT_LIT("hello"));
     frame_at = stream.length;
-    sse_event(&stream, e, epoch);
+    dialect_event(&plain, &stream, e);
     frame = (struct text){stream.data + frame_at, stream.length - frame_at};
     sse_data(&by_frame, frame);
     sse_signal(&stream, "live", e->data);

@@ -62,10 +62,11 @@ void table_delete_one(void);
 /* Index of the first row above id; table.n when there is none. */
 size_t table_after(int64_t id);
 /* The bytes of an event's block, up to and without its blank line. Valid until the next call. */
-const char *row_frame(const struct row *r);
+const char *row_frame(const struct row *r, enum dialect_kind dialect);
 
 /* What a client asked for, as it wrote it. */
 struct wish {
+    enum dialect_kind dialect;
     const char *topics[WISHES_MAX], *types[WISHES_MAX], *where[WISHES_MAX];
     size_t n_topics, n_types, n_where;
 };
@@ -75,9 +76,11 @@ bool wish_holds(const struct wish *w, const struct row *r);
 /* The same for a subscription, which is in canonical form. */
 bool filter_holds(const struct subscription *what, const struct row *r);
 
-/* What the reader does: a page from the table, with limits of any size; filter NULL = all. */
+/* What the reader does: a page from the table, with limits of any size; filter NULL = all. second:
+ * of the page's twin, or NULL. */
 struct page *table_read(const struct subscription *filter, int64_t after, size_t rows_max,
-                        size_t bytes_max, bool names);
+                        size_t bytes_max, bool names, const struct dialect *dialect,
+                        const struct dialect *second);
 
 /* ---- a client, both ends ---- */
 
@@ -112,6 +115,8 @@ void client_connect(struct client *c, struct hub *hub, struct subscription *what
 /* The connection is cut: what has not arrived never will. */
 void client_cut(struct client *c, struct hub *hub);
 void client_end(struct client *c);
+/* What a heartbeat does: the client may be given its position. */
+void client_beat(struct client *c);
 /* The same as a turn of the responder does for one connection. */
 void client_flush(struct client *c, struct hub *hub);
 /* The socket has room again. */

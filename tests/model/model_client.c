@@ -32,7 +32,7 @@ got_event(struct client *c, const char *block)
     client_account(c, id - 1);
     REQUIRE(c->checked < table.n && table.rows[c->checked].id == id);
     REQUIRE(wish_holds(&c->wish, &table.rows[c->checked]));
-    REQUIRE(strcmp(row_frame(&table.rows[c->checked]), block) == 0);
+    REQUIRE(strcmp(row_frame(&table.rows[c->checked], c->wish.dialect), block) == 0);
     c->checked++;
     c->last = c->last_id = id;
     if (c->events++ == 0)
@@ -74,15 +74,27 @@ got_reset(struct client *c, const char *block)
     c->last = newest;
 }
 
+/* freshet:live and freshet:at: everything up to their id is with the client, which comes back from
+ * there when it is cut. */
 static void
-got_live(struct client *c, const char *block)
+got_position(struct client *c, const char *block, bool live)
 {
     int64_t id = member(block, "id");
 
-    REQUIRE(id >= c->last);
+    REQUIRE(id >= c->last && atoll(block + 4) == id);
     client_account(c, id);
-    c->lives++;
-    REQUIRE(c->lives == 1);
+    c->lives += live;
+    REQUIRE(c->lives <= 1);
+    snprintf(c->resume, sizeof c->resume, "%.*s", (int)strcspn(block + 4, "\n"), block + 4);
+}
+
+static bool
+is_signal(const char *block, const char *name)
+{
+    const char *line = strchr(block, '\n');
+
+    return line && strncmp(line, "\nevent: freshet:", 16) == 0 &&
+           strncmp(line + 16, name, strlen(name)) == 0;
 }
 
 /* An independent reading of what arrives: blocks, and in them the lines that matter. */
@@ -96,12 +108,12 @@ read_blocks(struct client *c)
     at = c->text.data;
     while ((end = strstr(at, "\n\n"))) {
         *end = '\0';
-        if (strncmp(at, "id: ", 4) == 0)
+        if (is_signal(at, "live\n") || is_signal(at, "at\n"))
+            got_position(c, at, is_signal(at, "live\n"));
+        else if (strncmp(at, "id: ", 4) == 0)
             got_event(c, at);
         else if (strncmp(at, "event: freshet:reset\n", 21) == 0)
             got_reset(c, at);
-        else if (strncmp(at, "event: freshet:live\n", 20) == 0)
-            got_live(c, at);
         else
             REQUIRE(!"a block that nobody knows");
         at = end + 2;
@@ -210,7 +222,7 @@ client_connect(struct client *c, struct hub *hub, struct subscription *what, int
     c->checked = table_after(position);
     outlet_init(&c->out, FD_FIRST + (int)(c - clients), REQUEST_ID, false);
     c->sub = (struct subscriber){.reset_now = c->reset_now, .at.pos.cursor = position};
-    c->sub.feed = hub_hold(hub, what);
+    c->sub.feed = hub_hold(hub, what, c->wish.dialect);
     REQUIRE(c->sub.feed);
     hub_join(hub, &c->sub);
 }
@@ -228,6 +240,19 @@ client_end(struct client *c)
 {
     buf_finish(&c->text);
     *c = (struct client){0};
+}
+
+void
+client_beat(struct client *c)
+{
+    struct buf b;
+
+    buf_init(&b, 1024);
+    if (subscriber_say_at(&c->sub, &b, rnd(20))) {
+        REQUIRE(!buf_failed(&b) && outlet_hold(&c->out, buf_view(&b)));
+        c->ready = true;
+    }
+    buf_finish(&b);
 }
 
 /* True when the socket has taken all, and then the two ends agree about what that was. */
@@ -259,7 +284,7 @@ flush_record(struct client *c, struct hub *hub)
     struct gather g;
 
     gather_init(&g, 200 + rnd(3) * rnd(1000));
-    gathered = subscriber_gather(&c->sub, &g, EPOCH);
+    gathered = subscriber_gather(&c->sub, &g);
     if (c->sub.at.live_told && !before.live_told) /* history has been given, all of it */
         REQUIRE(c->sub.at.pos.cursor >= hub->window.head_id);
     if (g.bytes > 0) {

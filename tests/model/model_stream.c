@@ -39,29 +39,35 @@ static size_t tail_n;
 /* ---- what must hold after every step ---- */
 
 static void
-check_entry(uint64_t seq, const struct row *r)
+check_entry(const struct window *w, enum dialect_kind dialect, uint64_t seq, const struct row *r)
 {
-    struct text frame = window_frame(&hub.window, seq);
-    const char *expected = row_frame(r);
+    struct text frame = window_frame(w, seq);
+    const char *expected = row_frame(r, dialect);
     size_t n = strlen(expected);
 
-    REQUIRE(window_at(&hub.window, seq)->id == r->id);
+    REQUIRE(window_at(w, seq)->id == r->id);
     REQUIRE(frame.n == n + 2 && memcmp(frame.p, expected, n) == 0 && frame.p[n] == '\n' &&
             frame.p[n + 1] == '\n');
-    REQUIRE(text_equal(window_topic(&hub.window, seq), text_of(r->topic)));
-    REQUIRE(text_equal(window_type(&hub.window, seq), text_of(r->type)));
+    REQUIRE(text_equal(window_topic(w, seq), text_of(r->topic)));
+    REQUIRE(text_equal(window_type(w, seq), text_of(r->type)));
 }
 
 /* Every event with floor_id < id <= head_id, and nothing else. */
 static void
-check_window(void)
+check_window(enum dialect_kind dialect)
 {
-    const struct window *w = &hub.window;
-    size_t i = table_after(w->floor_id);
+    const struct window *w = hub.windows[dialect];
+    size_t i = w ? table_after(w->floor_id) : 0;
+
+    if (!w)
+        return;
+    /* What was deleted, as far as the hub has heard, is not there. */
+    REQUIRE(w->floor_id >= hub.pruned_through || w->floor_id == w->head_id);
+    REQUIRE(w->head_id == hub.window.head_id);
 
     for (uint64_t seq = w->tail; seq < w->head; seq++, i++) {
         REQUIRE(i < table.n && window_after(w, table.rows[i].id - 1) == seq);
-        check_entry(seq, &table.rows[i]);
+        check_entry(w, dialect, seq, &table.rows[i]);
     }
     REQUIRE(i == table.n || table.rows[i].id > w->head_id);
     REQUIRE(window_after(w, w->head_id) == w->head && w->head - w->tail <= w->entries_max);
@@ -80,8 +86,8 @@ check_feed(const struct feed *f)
 
         if (table.rows[i].id > hub.window.head_id || !filter_holds(&f->what, &table.rows[i]))
             continue;
-        REQUIRE(at != f->head && e->id == table.rows[i].id && e->seq < hub.window.head);
-        REQUIRE(e->seq < hub.window.tail || window_at(&hub.window, e->seq)->id == e->id);
+        REQUIRE(at != f->head && e->id == table.rows[i].id && e->seq < f->window->head);
+        REQUIRE(e->seq < f->window->tail || window_at(f->window, e->seq)->id == e->id);
         at++;
     }
     REQUIRE(at == f->head);
@@ -110,8 +116,9 @@ step_read_tail(void)
 
     if (tail_n == TAIL_MAX)
         return;
-    p = table_read(NULL, after, 1 + rnd(rnd(4) ? 8 : 100), 100 + rnd(400), true);
-    if (p->through > after)
+    p = table_read(NULL, after, 1 + rnd(rnd(4) ? 8 : 100), 100 + rnd(400), true,
+                   &hub.dialects[DIALECT_PLAIN], rnd(10) ? hub_second_dialect(&hub) : NULL);
+    if (p->through > after || p->marks.pruned_through > hub.pruned_through)
         tail[tail_n++] = p;
     else
         page_destroy(p);
@@ -132,7 +139,8 @@ step_publish(void)
         TAILQ_FOREACH (s, &f->live, in_feed)
             client_of(s)->ready = client_of(s)->ready || !client_of(s)->blocked;
     }
-    check_window();
+    check_window(DIALECT_PLAIN);
+    check_window(DIALECT_ENVELOPE);
 }
 
 /* "last=N": from memory, if it can tell. */
@@ -164,7 +172,7 @@ step_subscribe(struct client *c)
 
     if (rnd(4) == 0) {
         struct subscription same = wish_subscription(&w);
-        struct feed *f = hub_hold(&hub, &same);
+        struct feed *f = hub_hold(&hub, &same, w.dialect);
         uint32_t n = rnd(10);
 
         REQUIRE(f);
@@ -214,8 +222,8 @@ step_page(struct fetch *f)
         f->request = NULL;
         hub_fail(&hub, r, drop, NULL);
     } else if (!f->page) {
-        f->page =
-            table_read(&r->feed->what, r->after, 1 + rnd(rnd(4) ? 12 : 100), 60 + rnd(600), false);
+        f->page = table_read(&r->feed->what, r->after, 1 + rnd(rnd(4) ? 12 : 100), 60 + rnd(600),
+                             false, r->feed->dialect, NULL);
     } else {
         struct page *p = f->page;
 
@@ -239,6 +247,8 @@ step_client(struct client *c)
         step_resume(c);
     else if (rnd(60) == 0)
         client_cut(c, &hub);
+    else if (rnd(20) == 0)
+        client_beat(c);
     else if (c->full && rnd(3) == 0)
         client_drain(c);
     else if (c->ready)
@@ -270,6 +280,7 @@ step(void)
         break;
     case 7:
         check_cache();
+        hub_expire(&hub, (int64_t)step_number);
         hub_trim(&hub);
         break;
     case 8:
@@ -349,8 +360,8 @@ one_life(void)
 {
     setitimer(ITIMER_VIRTUAL, &(struct itimerval){.it_value.tv_sec = LIFE_S}, NULL);
     table_init();
-    REQUIRE(hub_init(&hub, 128 + rnd(2000), 1 + rnd(64), rnd(2000),
-                     rnd(2) ? 0 : table.next_id - 1) == ERR_OK);
+    REQUIRE(hub_init(&hub, 128 + rnd(2000), 1 + rnd(64), rnd(2000), rnd(2) ? 0 : table.next_id - 1,
+                     EPOCH) == ERR_OK);
     if (rnd(2)) /* rings that may not grow drop what they know */
         hub.feed_memory.max = rnd(2000);
     while (table.n < ROWS_MAX) {

@@ -111,15 +111,40 @@ oldest(void)
     return table.next_id;
 }
 
-const char *
-row_frame(const struct row *r)
+/* data: the event as JSON, by the letter of RFC 8259. */
+static int
+envelope(const struct row *r, char *out, size_t size)
 {
-    static char frame[FRAME_MAX];
-    const char *second = strchr(r->data, '\n') + 1;
+    int n = snprintf(out, size,
+                     "data: {\"id\":\"%lld-" EPOCH "\",\"topic\":\"%s\",\"type\":%s%s%s,"
+                     "\"created\":0,\"data\":\"",
+                     (long long)r->id, r->topic, r->type ? "\"" : "", r->type ? r->type : "null",
+                     r->type ? "\"" : "");
 
-    snprintf(frame, sizeof frame, "id: %lld-" EPOCH "\n%s%s%sdata: %.*sdata: %s", (long long)r->id,
-             r->type ? "event: " : "", r->type ? r->type : "", r->type ? "\n" : "",
-             (int)(second - r->data), r->data, second);
+    for (const char *at = r->data; *at; at++) {
+        if (*at == '"' || *at == '\\')
+            out[n++] = '\\';
+        if (*at == '\n')
+            n += snprintf(out + n, size - (size_t)n, "\\n");
+        else
+            out[n++] = *at;
+    }
+    return n + snprintf(out + n, size - (size_t)n, "\"}");
+}
+
+const char *
+row_frame(const struct row *r, enum dialect_kind dialect)
+{
+    static char frame[2 * FRAME_MAX];
+    const char *second = strchr(r->data, '\n') + 1;
+    int n = snprintf(frame, sizeof frame, "id: %lld-" EPOCH "\n%s%s%s", (long long)r->id,
+                     r->type ? "event: " : "", r->type ? r->type : "", r->type ? "\n" : "");
+
+    if (dialect == DIALECT_ENVELOPE)
+        envelope(r, frame + n, sizeof frame - (size_t)n);
+    else
+        snprintf(frame + n, sizeof frame - (size_t)n, "data: %.*sdata: %s", (int)(second - r->data),
+                 r->data, second);
     return frame;
 }
 
@@ -128,7 +153,7 @@ row_frame(const struct row *r)
 struct wish
 wish_random(void)
 {
-    struct wish w = {0};
+    struct wish w = {.dialect = rnd(4) == 0 ? DIALECT_ENVELOPE : DIALECT_PLAIN};
 
     for (uint32_t n = rnd(WISHES_MAX + 1); n > 0; n--)
         w.topics[w.n_topics++] = patterns[rnd(8)];
@@ -220,12 +245,14 @@ filter_holds(const struct subscription *what, const struct row *r)
 
 struct page *
 table_read(const struct subscription *filter, int64_t after, size_t rows_max, size_t bytes_max,
-           bool names)
+           bool names, const struct dialect *dialect, const struct dialect *second)
 {
-    struct page *p = page_create(after, bytes_max);
+    struct page *p = page_create(after, bytes_max, dialect);
     size_t looked = 0, i;
 
     REQUIRE(p);
+    if (second)
+        page_add_twin(p, second);
     for (i = table_after(after); i < table.n; i++) {
         const struct row *r = &table.rows[i];
         struct event e = {.id = r->id,
@@ -237,7 +264,7 @@ table_read(const struct subscription *filter, int64_t after, size_t rows_max, si
             continue;
         if (looked++ == rows_max)
             break;
-        if ((!filter || filter_holds(filter, r)) && page_add(p, &e, EPOCH, names) != PAGE_ADDED)
+        if ((!filter || filter_holds(filter, r)) && page_add(p, &e, names) != PAGE_ADDED)
             break;
         p->through = r->id;
     }

@@ -27,7 +27,7 @@ struct page *
 read_page(const struct subscription *filter, int64_t after, size_t rows_max, bool names)
 {
     static char large[STREAM_MAX];
-    struct page *p = page_create(after, 64 * 1024);
+    struct page *p = page_create(after, 64 * 1024, &hub.dialects[DIALECT_PLAIN]);
 
     if (!p)
         return NULL;
@@ -40,7 +40,7 @@ read_page(const struct subscription *filter, int64_t after, size_t rows_max, boo
         enum page_added added;
 
         if (id > pruned_through && (!filter || subscription_matches(filter, e.topic, e.type))) {
-            added = page_add(p, &e, "k3f9", names);
+            added = page_add(p, &e, names);
             if (added == PAGE_NO_MEMORY && p->n == 0) {
                 page_destroy(p);
                 return NULL;
@@ -85,7 +85,7 @@ join(struct client *c, struct subscription what, int64_t cursor)
     memset(c, 0, sizeof *c);
     if (!what.key)
         return false;
-    c->sub.feed = hub_hold(&hub, &what);
+    c->sub.feed = hub_hold(&hub, &what, DIALECT_PLAIN);
     if (!c->sub.feed)
         return false;
     c->sub.at.pos.cursor = cursor;
@@ -124,7 +124,11 @@ receive(struct client *c, const struct gather *g)
     for (char *block = stream, *end; *block; block = end + 2) {
         end = strstr(block, "\n\n");
         assert_non_null(end);
-        if (strncmp(block, "id: ", 4) == 0)
+        const char *line = strchr(block, '\n');
+
+        if (strncmp(line, "\nevent: freshet:", 16) == 0) /* a signal with an id */
+            note(c, line + 16, strcspn(line + 16, "\n"));
+        else if (strncmp(block, "id: ", 4) == 0)
             note(c, block + 4, strcspn(block + 4, "-"));
         else if (strncmp(block, "event: freshet:", 15) == 0)
             note(c, block + 15, strcspn(block + 15, "\n"));
@@ -141,7 +145,7 @@ gather(struct client *c, size_t bytes_max)
     enum gathered gathered;
 
     gather_init(&g, bytes_max);
-    gathered = subscriber_gather(&c->sub, &g, "k3f9");
+    gathered = subscriber_gather(&c->sub, &g);
     receive(c, &g);
     return gathered;
 }
@@ -195,7 +199,7 @@ void
 open_hub(size_t window_bytes, size_t window_events, size_t cache_max)
 {
     empty_table();
-    assert_int_equal(hub_init(&hub, window_bytes, window_events, cache_max, 0), ERR_OK);
+    assert_int_equal(hub_init(&hub, window_bytes, window_events, cache_max, 0, "k3f9"), ERR_OK);
 }
 
 void

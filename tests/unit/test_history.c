@@ -19,6 +19,7 @@ enum { ROWS = 30, SCAN = 8 };
 struct world {
     struct temp_db at;
     struct store *store;
+    struct dialect dialect;
     struct errbuf eb;
 };
 
@@ -45,6 +46,7 @@ set_up(void **state)
     temp_db_make(&w->at);
     assert_int_equal(store_open(&w->store, w->at.path, STORE_WRITE, STORE_SYNC_NORMAL, &w->eb),
                      ERR_OK);
+    dialect_init(&w->dialect, DIALECT_PLAIN, store_epoch(w->store));
     for (int i = 1; i <= ROWS; i++) {
         char topic[8], data[8];
 
@@ -71,7 +73,7 @@ static enum err
 begin(struct world *w, const char *query, enum history_what what, struct history_read *h)
 {
     struct query_limits limits = {.topics_max = 10,
-                                  .epoch = store_epoch(w->store),
+                                  .dialect = &w->dialect,
                                   .now_ms = 1000000,
                                   .kind = what == HISTORY_PAGE ? QUERY_PAGE : QUERY_TOPICS};
     struct query q;
@@ -81,6 +83,7 @@ begin(struct world *w, const char *query, enum history_what what, struct history
         return err;
     history_read_init(h, &q);
     h->what = what;
+    h->dialect = &w->dialect;
     h->limit = h->query.limit ? h->query.limit : 100;
     h->step = (struct store_step){SCAN, SIZE_MAX, 0};
     h->bytes_max = 4096;

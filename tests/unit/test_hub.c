@@ -3,6 +3,9 @@
 #include "tests/unit/hub_world.h"
 
 #include <string.h>
+#include "stream/dialect.h"
+
+static const struct dialect plain = {DIALECT_PLAIN, "k3f9"};
 
 static void
 equal_subscriptions_share_one_feed(void **state)
@@ -132,7 +135,7 @@ neighbours_in_the_window_are_one_piece(void **state)
         insert(i == 5 ? "b" : "a", NULL);
     publish_new();
     gather_init(&g, 4096);
-    assert_int_equal(subscriber_gather(&c.sub, &g, "k3f9"), GATHERED_ALL);
+    assert_int_equal(subscriber_gather(&c.sub, &g), GATHERED_ALL);
     assert_int_equal(g.n, 1 + 2 + 1); /* the header's place, two runs, freshet:live */
     leave(&c);
     close_hub();
@@ -550,8 +553,8 @@ a_reset_is_json_with_ids_as_strings(void **state)
         struct buf b;
 
         buf_init(&b, 4096);
-        subscriber_reset(&b, resets[i].why, text_of(resets[i].requested), resets[i].oldest,
-                         resets[i].newest, "k3f9");
+        dialect_reset(&plain, &b, resets[i].why, text_of(resets[i].requested),
+                      &(struct marks){resets[i].oldest, resets[i].newest, 0});
         buf_byte(&b, '\0');
         assert_string_equal(b.data, resets[i].block);
         buf_finish(&b);
@@ -567,13 +570,13 @@ a_reset_repeats_little_of_what_it_was_sent(void **state)
     (void)state;
     memset(endless, '\x01', sizeof endless - 1);
     buf_init(&b, 4096);
-    subscriber_reset(&b, CURSOR_INVALID, text_of(endless), 1, INT64_MAX, "k3f9");
+    dialect_reset(&plain, &b, CURSOR_INVALID, text_of(endless), &(struct marks){1, INT64_MAX, 0});
     assert_false(buf_failed(&b));
     assert_true(b.length < 600);
     buf_clear(&b);
     memset(endless, 'x', 63);
     memcpy(endless + 63, "\xc3\xa9", 2); /* cut in mid-character */
-    subscriber_reset(&b, CURSOR_INVALID, text_of(endless), 1, 2, "k3f9");
+    dialect_reset(&plain, &b, CURSOR_INVALID, text_of(endless), &(struct marks){1, 2, 0});
     assert_true(text_is_utf8(buf_view(&b)));
     buf_finish(&b);
 }

@@ -53,7 +53,7 @@ live_with_failure_at(long n)
 
     empty_table();
     mem_fail_at(n);
-    if (hub_init(&hub, 900, 8, 3000, 0) != ERR_OK) {
+    if (hub_init(&hub, 900, 8, 3000, 0, "k3f9") != ERR_OK) {
         mem_fail_at(0);
         return true;
     }

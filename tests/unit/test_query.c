@@ -10,6 +10,9 @@
 
 #include "base/mem.h"
 #include "http/query.h"
+#include "stream/dialect.h"
+
+static const struct dialect plain = {DIALECT_PLAIN, "k3f9"};
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
@@ -20,7 +23,7 @@ parse(const char *query, const char *header, const char *grants, struct query *q
 {
     struct grants may;
     struct query_limits limits = {.topics_max = TOPICS_MAX,
-                                  .epoch = "k3f9",
+                                  .dialect = &plain,
                                   .grants = grants ? &may : NULL,
                                   .now_ms = NOW_MS};
     enum err err;
@@ -284,7 +287,7 @@ pages_have_names_of_their_own(void **state)
     static const char *const bad_with_topics[] = {
         "type=a",        "where=/a", "reset=now", "last_event_id=1", "lastEventId=1",
         "lastEventID=1", "since=1",  "last=1",    "before=9",        "wait=1s"};
-    struct query_limits limits = {.topics_max = TOPICS_MAX, .epoch = "k3f9", .now_ms = NOW_MS};
+    struct query_limits limits = {.topics_max = TOPICS_MAX, .dialect = &plain, .now_ms = NOW_MS};
     struct query q;
     struct errbuf eb;
 

@@ -13,6 +13,9 @@
 
 #include "base/mem.h"
 #include "stream/sse.h"
+#include "stream/dialect.h"
+
+static const struct dialect plain = {DIALECT_PLAIN, "k3f9"};
 
 enum { BIG = 1024 * 1024, DISPATCHED_MAX = 64 };
 
@@ -142,7 +145,7 @@ round_trip(struct text type, struct text data)
     buf_init(&stream, BIG * 8);
     buf_init(&expected, BIG * 2);
     normalised(&expected, data);
-    sse_event(&stream, &e, "k3f9");
+    dialect_event(&plain, &stream, &e);
     assert_false(buf_failed(&stream));
     browse(&b, buf_view(&stream));
     if (b.n != 1)
@@ -217,7 +220,7 @@ data_cannot_forge_fields(void **state)
 
     (void)state;
     buf_init(&stream, BIG);
-    sse_event(&stream, &e, "k3f9");
+    dialect_event(&plain, &stream, &e);
     browse(&b, buf_view(&stream));
     assert_int_equal(b.n, 1);
     assert_string_equal(b.last_event_id, "5-k3f9");
@@ -246,7 +249,7 @@ the_bytes_are_those_of_the_manual(void **state)
     buf_init(&b, BIG);
     sse_retry(&b, 2500);
     sse_comment(&b, TEXT_LIT("freshet"));
-    sse_event(&b, &e, "k3f9");
+    dialect_event(&plain, &b, &e);
     sse_signal(&b, "live", TEXT_LIT("{\"id\":null}"));
     buf_byte(&b, '\0');
     assert_string_equal(b.data, "retry: 2500\n"
@@ -265,7 +268,7 @@ a_signal_moves_no_cursor(void **state)
 
     (void)state;
     buf_init(&stream, BIG);
-    sse_event(&stream, &e, "k3f9");
+    dialect_event(&plain, &stream, &e);
     sse_signal(&stream, "reset", TEXT_LIT("{}"));
     sse_comment(&stream, TEXT_LIT(""));
     sse_retry(&stream, 10);
@@ -301,7 +304,7 @@ seconds_to_encode(struct text data)
 
     buf_init(&stream, 16 * (size_t)BIG);
     began = clock();
-    sse_event(&stream, &e, "k3f9");
+    dialect_event(&plain, &stream, &e);
     assert_false(buf_failed(&stream));
     buf_finish(&stream);
     return (double)(clock() - began) / CLOCKS_PER_SEC;
@@ -356,7 +359,7 @@ without_memory_the_block_is_known_to_be_broken(void **state)
     (void)state;
     buf_init(&b, BIG);
     mem_fail_at(1);
-    sse_event(&b, &e, "k3f9");
+    dialect_event(&plain, &b, &e);
     mem_fail_at(0);
     assert_true(buf_failed(&b));
     buf_finish(&b);

@@ -8,6 +8,9 @@
 #include "base/mem.h"
 #include "stream/sse.h"
 #include "stream/sse_decode.h"
+#include "stream/dialect.h"
+
+static const struct dialect plain = {DIALECT_PLAIN, "k3f9"};
 
 enum { DATA_MAX = 64, OUT_MAX = 4096 };
 
@@ -147,7 +150,7 @@ what_the_encoder_writes_comes_back(void **state)
         buf_clear(&wire);
         buf_clear(&expected);
         sse_comment(&wire, TEXT_LIT("x"));
-        sse_event(&wire, &e, "k3f9");
+        dialect_event(&plain, &wire, &e);
         buf_format(&expected, "2/type/%u-k3f9=", n + 1);
         for (size_t i = 0; i < length; i++) { /* the format turns CR and CRLF into LF */
             if (data[i] == '\r' && i + 1 < length && data[i + 1] == '\n')

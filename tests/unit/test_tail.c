@@ -19,6 +19,9 @@
 #include "base/mem.h"
 #include "fcgi/tail.h"
 #include "tests/unit/temp_db.h"
+#include "stream/dialect.h"
+
+static const struct dialect plain = {DIALECT_PLAIN, "k3f9"};
 
 enum { DEADLINE_MS = 20000, NEVER_MS = 60000, SOON_MS = 10 };
 
@@ -88,7 +91,7 @@ start(struct world *w, int64_t start_id, struct tail_limits limits)
     struct errbuf eb = {""};
 
     if (store_open(&store, w->at.path, STORE_READ, STORE_SYNC_FULL, &eb) != ERR_OK ||
-        tail_start(&w->tail, store, start_id, &limits, wake, w, &eb) != ERR_OK)
+        tail_start(&w->tail, store, start_id, &plain, &limits, wake, w, &eb) != ERR_OK)
         fail_msg("%s", eb.text);
     w->seen = start_id;
 }

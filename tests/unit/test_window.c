@@ -9,6 +9,9 @@
 #include "base/mem.h"
 #include "stream/page.h"
 #include "stream/window.h"
+#include "stream/dialect.h"
+
+static const struct dialect plain = {DIALECT_PLAIN, "k3f9"};
 
 /* ---- window ---- */
 
@@ -153,22 +156,22 @@ a_page_takes_at_least_one_event_and_stops_at_its_bound(void **state)
 {
     static char large[100000];
     struct event e = {.id = 1, .topic = TEXT_LIT("t"), .type = TEXT_LIT("x")};
-    struct page *p = page_create(0, 1000);
+    struct page *p = page_create(0, 1000, &plain);
     size_t end;
 
     (void)state;
     memset(large, '\n', sizeof large); /* seven bytes each when encoded */
     e.data = (struct text){large, sizeof large};
-    assert_int_equal(page_add(p, &e, "k3f9", false), PAGE_ADDED);
+    assert_int_equal(page_add(p, &e, false), PAGE_ADDED);
     e.id = 2;
-    assert_int_equal(page_add(p, &e, "k3f9", false), PAGE_IS_FULL);
+    assert_int_equal(page_add(p, &e, false), PAGE_IS_FULL);
     assert_int_equal(p->n, 1);
     assert_int_equal(page_run(p, 0, 1000, &end).n, 0);
     assert_int_equal(end, 0);
     page_destroy(p);
-    p = page_create(0, 1000);
+    p = page_create(0, 1000, &plain);
     e.data = TEXT_LIT("one\ntwo");
-    for (e.id = 1; page_add(p, &e, "k3f9", true) == PAGE_ADDED; e.id++)
+    for (e.id = 1; page_add(p, &e, true) == PAGE_ADDED; e.id++)
         ;
     assert_in_range(p->n, 5, 25);
     assert_true(p->frames.length <= 1000);
@@ -189,7 +192,7 @@ static void
 a_page_without_memory_keeps_what_it_has(void **state)
 {
     struct event e = {.topic = TEXT_LIT("t"), .data = TEXT_LIT("x")};
-    struct page *p = page_create(0, 100000);
+    struct page *p = page_create(0, 100000, &plain);
     enum page_added added = PAGE_ADDED;
 
     (void)state;
@@ -198,12 +201,12 @@ a_page_without_memory_keeps_what_it_has(void **state)
 
         e.id = (int64_t)n;
         mem_fail_at(1);
-        added = page_add(p, &e, "k3f9", true);
+        added = page_add(p, &e, true);
         mem_fail_at(0);
         if (added == PAGE_NO_MEMORY) {
             assert_int_equal(p->n, before);
             assert_int_equal(p->frames.length, bytes);
-            assert_int_equal(page_add(p, &e, "k3f9", true), PAGE_ADDED);
+            assert_int_equal(page_add(p, &e, true), PAGE_ADDED);
         }
         assert_true(text_starts(page_frame(p, before), TEXT_LIT("id: ")));
         assert_true(text_equal(page_topic(p, before), TEXT_LIT("t")));

@@ -27,6 +27,8 @@ function parse(raw, at) {
     return block;
 }
 
+const isEvent = (block) => block.id !== undefined && !block.event?.startsWith('freshet:');
+
 export class Stream {
     /** Resolves when the response's head is there. */
     static async open(url, { headers = {}, method = 'GET', ca } = {}) {
@@ -98,9 +100,9 @@ export class Stream {
         }
     }
 
-    /** Real events: blocks with an id, in the order in which they came. */
+    /** Real events: blocks with an id that are no signals, in the order in which they came. */
     get events() {
-        return this.blocks.filter((block) => block.id !== undefined);
+        return this.blocks.filter(isEvent);
     }
 
     /** Signals by name, without their prefix: signals("live"). Their data is JSON. */
@@ -181,10 +183,10 @@ export class Follower {
                         this.retry = Number(block.retry);
                     if (block.event === 'freshet:reset')
                         this.resets.push(block.data);
-                    if (block.id !== undefined) {
+                    if (block.id !== undefined)
                         this.lastId = block.id;
+                    if (isEvent(block))
                         this.events.push(block);
-                    }
                 }
                 return this.stream.ended;
             };
