@@ -9,6 +9,11 @@
 #include "base/mem.h"
 #include "fcgi/state.h"
 
+enum {
+    MAKE_ROOM_PART = 8,    /* of --unsent-bytes is made free at once */
+    UNSENT_LOG_MS = 10000, /* it is logged so often while it lasts */
+};
+
 void
 conn_move(struct conn *c, struct conn_list *list)
 {
@@ -140,16 +145,55 @@ progress(struct conn *c)
         conn_move(c, &c->server->quiet);
 }
 
+static void
+count_unsent(struct conn *c)
+{
+    uint32_t unsent = outlet_memory(&c->out);
+
+    c->server->unsent += unsent - (uint64_t)c->unsent;
+    c->unsent = unsent;
+}
+
+/* What is kept for clients has a bound. Of those whose sockets are full, those that have taken
+ * nothing for longest make room, a share at once: looking for them costs as much for one. They lose
+ * nothing, because they come back to their position. */
+static void
+make_room(struct server *s)
+{
+    uint64_t max = (uint64_t)s->settings->unsent_bytes;
+    struct conn *c, *next;
+
+    if (s->unsent <= max)
+        return;
+    for (c = TAILQ_FIRST(&s->blocked.queue); c && s->unsent > max - max / MAKE_ROOM_PART;
+         c = next) {
+        next = TAILQ_NEXT(c, in_list);
+        if (c->unsent == 0)
+            continue;
+        s->counters.unsent_drops++;
+        conn_drop(c, REASON_UNSENT);
+    }
+    if (s->now_ms < s->unsent_log_ms)
+        return;
+    s->unsent_log_ms = s->now_ms + UNSENT_LOG_MS;
+    log_line(LOG_WARN,
+             "connections that took nothing are closed: what is kept for clients would be more "
+             "than --unsent-bytes; %llu so far",
+             (unsigned long long)s->counters.unsent_drops);
+}
+
 /* True when all is sent. */
 static bool
 judge(struct conn *c, enum outlet_sent result)
 {
+    count_unsent(c);
     switch (result) {
     case OUTLET_SENT:
         return true;
     case OUTLET_KEPT:
     case OUTLET_NOTHING:
         set_blocked(c, true);
+        make_room(c->server);
         return false;
     case OUTLET_GONE:
         conn_drop(c, REASON_CLIENT_GONE);
@@ -174,10 +218,12 @@ conn_sent(struct conn *c, enum outlet_sent result)
 static void
 send_text(struct conn *c, struct text text)
 {
-    if (outlet_hold(&c->out, text))
-        conn_make_ready(c);
-    else
+    if (!outlet_hold(&c->out, text)) {
         conn_drop(c, REASON_NO_MEMORY);
+        return;
+    }
+    count_unsent(c);
+    conn_make_ready(c);
 }
 
 /* Puts c->headers behind the first line. */
@@ -214,6 +260,7 @@ bool
 conn_hold_end(struct conn *c)
 {
     c->end_sent = outlet_hold_end(&c->out);
+    count_unsent(c);
     return c->end_sent;
 }
 
@@ -346,12 +393,13 @@ conn_drop(struct conn *c, enum conn_reason reason)
     end_use(c, reason);
     c->state = CONN_DEAD;
     conn_move(c, &c->server->dead);
+    outlet_finish(&c->out);
+    count_unsent(c);
 }
 
 static void
 free_conn(struct conn *c)
 {
-    outlet_finish(&c->out);
     forget_request(c);
     mem_free(c);
 }

@@ -75,6 +75,7 @@ struct conn {
     char *remote;                /* the client's address, for the log; may be NULL */
     char *headers;               /* header lines that the response gets besides; may be NULL */
     int64_t begun_ms, since_ms;
+    uint32_t unsent; /* of what the outlet keeps, counted in the server's `unsent` */
     enum conn_state state : 8;
     bool watched;        /* in the poller (a plain file, in CGI, cannot be) */
     bool wants_writable; /* the poller reports when it can be written to */

@@ -11,10 +11,11 @@ log_counters(const struct server *s)
     buf_init(&b, 4096);
     buf_format(&b,
                "counters connections_open=%llu streams_open=%llu feeds=%llu window_events=%llu "
-               "page_cache_bytes=%zu",
+               "page_cache_bytes=%zu unsent_bytes=%llu",
                (unsigned long long)s->n_conns, (unsigned long long)s->n_seats,
                (unsigned long long)s->hub.n_feeds,
-               (unsigned long long)(s->hub.window.head - s->hub.window.tail), s->hub.cache_bytes);
+               (unsigned long long)(s->hub.window.head - s->hub.window.tail), s->hub.cache_bytes,
+               (unsigned long long)s->unsent);
 #define COUNTER(member, help)                                                                      \
     buf_format(&b, " " #member "=%llu", (unsigned long long)s->counters.member);
 #include "fcgi/counters.def"

@@ -9,6 +9,11 @@
 #include "base/mem.h"
 #include "fcgi/record.h"
 
+/* With 32 KB for both --record-bytes and --send-buffer, a part of an event and its header are one
+ * of the kernel's buffers, which has 64 bytes less than that. Two of these are in the socket then,
+ * and not a third: more than 64 KB there goes through temporary files of lighttpd. */
+enum { PART_SPARE = 128 };
+
 void
 outlet_init(struct outlet *o, int fd, uint16_t request_id, bool bare)
 {
@@ -147,18 +152,6 @@ keep_rest(struct outlet *o, const struct iovec *pieces, int n, size_t skip, size
     return OUTLET_KEPT;
 }
 
-static enum outlet_sent
-send_large(struct outlet *o, const struct gather *g)
-{
-    struct buf b;
-
-    buf_init(&b, UINT32_MAX);
-    for (int i = 1; i < g->n; i++)
-        record_stdout(&b, o->request_id,
-                      (struct text){g->pieces[i].iov_base, g->pieces[i].iov_len});
-    return keep(o, &b) ? outlet_flush(o) : OUTLET_NO_MEMORY;
-}
-
 /* One write of what is kept and the pieces. */
 static enum outlet_sent
 send_pieces(struct outlet *o, const struct iovec *pieces, int n, size_t total)
@@ -186,17 +179,50 @@ send_pieces(struct outlet *o, const struct iovec *pieces, int n, size_t total)
     return OUTLET_SENT;
 }
 
-enum outlet_sent
-outlet_gather(struct outlet *o, struct gather *g)
+/* Leaves of the pieces n bytes, from there on. */
+static void
+cut_out(struct gather *g, size_t from, size_t n)
+{
+    int kept = 1;
+
+    g->bytes = n;
+    for (int i = 1; i < g->n; i++) {
+        struct iovec piece = g->pieces[i];
+        size_t skip = from < piece.iov_len ? from : piece.iov_len;
+        size_t left = piece.iov_len - skip < n ? piece.iov_len - skip : n;
+
+        from -= skip;
+        n -= left;
+        if (left > 0)
+            g->pieces[kept++] = (struct iovec){(char *)piece.iov_base + skip, left};
+    }
+    g->n = kept;
+}
+
+static enum outlet_sent
+send_record(struct outlet *o, struct gather *g)
 {
     unsigned char head[RECORD_HEAD];
 
-    assert(g->n > 1);
     if (o->bare)
         return send_pieces(o, g->pieces + 1, g->n - 1, g->bytes);
-    if (g->bytes > RECORD_CONTENT_MAX)
-        return send_large(o, g);
     record_stdout_head(head, o->request_id, g->bytes);
     g->pieces[0] = (struct iovec){head, sizeof head};
     return send_pieces(o, g->pieces, g->n, g->bytes + sizeof head);
+}
+
+enum outlet_sent
+outlet_gather(struct outlet *o, struct gather *g, uint32_t *part)
+{
+    size_t all = g->bytes, n = all - *part,
+           max = g->bytes_max < RECORD_CONTENT_MAX ? g->bytes_max : RECORD_CONTENT_MAX;
+    enum outlet_sent sent;
+
+    assert(g->n > 1 && *part < all && all <= UINT32_MAX && (*part == 0 || all > max));
+    if (all > max)
+        cut_out(g, *part, n < max - PART_SPARE ? n : max - PART_SPARE);
+    sent = send_record(o, g);
+    if (all > max && (sent == OUTLET_SENT || sent == OUTLET_KEPT))
+        *part = *part + g->bytes < all ? *part + (uint32_t)g->bytes : 0;
+    return sent;
 }

@@ -6,8 +6,8 @@
  * what is gathered after it, in the same write if possible: a response's head and its first events
  * are one write, and one read for the web server.
  *
- * Memory: nothing while all is sent, else what is held and at most the rest of one record (or of
- * one event that is larger). The socket is non-blocking; it stays the caller's to close. */
+ * Memory: nothing while all is sent, else what is held and at most the rest of one record, however
+ * large an event is. The socket is non-blocking; it stays the caller's to close. */
 #ifndef FCGI_OUTLET_H
 #define FCGI_OUTLET_H
 
@@ -58,8 +58,17 @@ int outlet_unread(const struct outlet *o);
 /* Sends what is kept: OUTLET_SENT, OUTLET_KEPT (still some) or OUTLET_GONE. */
 enum outlet_sent outlet_flush(struct outlet *o);
 
-/* Sends what is kept and then what was gathered, as one record with pieces[0] for its header; more
- * than RECORD_CONTENT_MAX bytes (one large event) as several. */
-enum outlet_sent outlet_gather(struct outlet *o, struct gather *g);
+/* What is kept, in bytes of memory. */
+static inline uint32_t
+outlet_memory(const struct outlet *o)
+{
+    return outlet_pending(o) ? o->rest_n : 0;
+}
+
+/* Sends what is kept and then what was gathered, as one record with pieces[0] for its header. One
+ * event that is longer than g->bytes_max goes as several: *part, 0 at first, is how much of it has
+ * been taken or kept. While it is not 0 afterwards, the caller puts its position back and gathers
+ * with the same bytes_max, so that the same comes again, whole and alone, and goes on there. */
+enum outlet_sent outlet_gather(struct outlet *o, struct gather *g, uint32_t *part);
 
 #endif

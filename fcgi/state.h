@@ -58,6 +58,8 @@ struct server {
     struct writer *writer;                          /* NULL unless publishing is on */
     TAILQ_HEAD(history_queue, history_job) history; /* reads that the reader does not have yet */
     struct history_queue history_reading;           /* those that it has */
+    uint64_t unsent;         /* bytes that are kept for clients whose sockets are full */
+    int64_t unsent_log_ms;   /* not before is it logged again that they are too many */
     uint64_t history_unsent; /* bytes of responses that wait for their clients */
     uint64_t upload_memory;  /* bodies of POSTs that have not been written yet */
 

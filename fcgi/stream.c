@@ -22,9 +22,14 @@ static const char head_lines[] = "Status: 200 OK\r\n"
 
 /* What the connection is used for. */
 struct stream {
-    struct seat seat;       /* whose feed is set all the time */
-    struct reader_job *job; /* finds out where it begins; NULL when that is known */
-    uint16_t beats;         /* heartbeats since it was last given its position by one */
+    struct seat seat; /* whose feed is set all the time */
+    union {
+        struct reader_job *job; /* until it has joined: finds out where; NULL when that is known */
+        int64_t part_id;        /* then: the event that is sent in parts */
+    };
+    uint32_t part;     /* of an event larger than a record, how much is sent; 0 = there is none */
+    uint16_t part_max; /* the bound with which it was gathered */
+    uint16_t beats;    /* heartbeats since it was last given its position by one */
 };
 
 enum { AT_MS = 60000 };
@@ -210,14 +215,16 @@ static bool
 send_record(struct conn *c, struct gather *g, const struct subscriber_position *before)
 {
     struct counters *counters = &c->server->counters;
-    struct subscriber *sub = sub_of(c);
+    struct stream *st = c->using;
+    struct subscriber *sub = &st->seat.sub;
     uint64_t bytes_before = c->out.bytes;
-    enum outlet_sent result = outlet_gather(&c->out, g);
+    enum outlet_sent result = outlet_gather(&c->out, g, &st->part);
 
     counters->writes++;
     counters->writes_cut += result != OUTLET_SENT;
     counters->bytes_sent += c->out.bytes - bytes_before;
-    if (result == OUTLET_NOTHING)
+    st->part_id = sub->at.last_id;
+    if (result == OUTLET_NOTHING || st->part > 0)
         sub->at = *before;
     else
         counters->events_sent += sub->at.events - before->events;
@@ -225,20 +232,43 @@ send_record(struct conn *c, struct gather *g, const struct subscriber_position *
     return conn_sent(c, result);
 }
 
+/* An event that was sent in part goes on only in itself. If it was deleted meanwhile, the stream
+ * ends: the client drops what it has of it, comes back, and learns what happened. */
+static bool
+goes_on(const struct stream *st, const struct gather *g, enum gathered gathered,
+        const struct subscriber_position *before)
+{
+    const struct subscriber_position *at = &st->seat.sub.at;
+
+    if (st->part == 0 || (g->bytes == 0 && gathered != GATHERED_ALL))
+        return true;
+    return at->events == before->events + 1 && at->last_id == st->part_id && g->bytes > st->part;
+}
+
 /* One record. True when another one may follow at once. */
 static bool
-flush_record(struct conn *c, size_t bytes_max)
+flush_record(struct conn *c, uint16_t bytes_max)
 {
     struct server *s = c->server;
-    struct subscriber *sub = sub_of(c);
+    struct stream *st = c->using;
+    struct subscriber *sub = &st->seat.sub;
     struct subscriber_position before = sub->at;
     struct gather g;
     enum gathered gathered;
 
-    gather_init(&g, bytes_max);
+    if (st->part == 0)
+        st->part_max = bytes_max;
+    gather_init(&g, st->part_max);
     gathered = subscriber_gather(sub, &g);
+    if (!goes_on(st, &g, gathered, &before)) {
+        sub->at = before;
+        conn_end(c, REASON_DATABASE);
+        return false;
+    }
     if (g.bytes > 0 ? !send_record(c, &g, &before) : !conn_flush_rest(c))
         return false;
+    if (st->part > 0 && g.bytes > 0)
+        return true;
     if (gathered == GATHERED_PART && g.bytes > 0)
         return true;
     if (gathered == GATHERED_PART ||
@@ -258,7 +288,7 @@ flush_stream(struct conn *c)
         conn_flush_rest(c);
         return;
     }
-    while (flush_record(c, (size_t)set->record_bytes)) {
+    while (flush_record(c, (uint16_t)set->record_bytes)) {
         if (c->out.bytes - begin >= (uint64_t)set->turn_bytes) {
             conn_make_ready(c);
             return;
@@ -286,6 +316,10 @@ stream_heartbeat(struct conn *c)
     struct stream *st = c->using;
     struct buf b;
 
+    if (st->part > 0) { /* a comment may stand anywhere but within an event */
+        conn_move(c, &c->server->quiet);
+        return;
+    }
     c->server->counters.heartbeats++;
     buf_init(&b, 1024);
     if (!say_position(st, c->server->settings->heartbeat_ms, &b))
@@ -327,7 +361,7 @@ end_stream(struct conn *c, enum conn_reason reason)
              reason_word(reason), c->remote ? c->remote : "-", st->seat.sub.feed->what.key,
              (long long)at->first_id, (long long)at->last_id, (unsigned long long)at->events,
              (unsigned long long)c->out.bytes, (long long)(c->server->now_ms - c->begun_ms));
-    if (st->job) /* the reader has it, with a reference of its own */
+    if (!st->seat.sub.joined && st->job) /* the reader has it, with a reference of its own */
         atomic_store(&st->job->cancelled, true);
     seat_leave(&st->seat);
     mem_free(st);

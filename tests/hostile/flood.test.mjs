@@ -173,6 +173,102 @@ describe('a flood', () => {
         await honest.end();
     });
 
+    /** A slow client's own reading: the text of the events of a topic, from records of any size. */
+    const dataOf = (front) => front.output.split('\n').filter((line) => line.startsWith('data: ')).map((line) => line.slice(6));
+
+    it('of readers that never read costs a record each, however large an event is', async () => {
+        const READERS = 200, large = 'x'.repeat(1 << 20);
+        world = await World.open();
+        const { pid } = world.responder;
+        const honest = await honestStreams();
+        await open(READERS, async (front) => {
+            await front.send(request('topic=large'));
+            await front.until('the stream', () => front.output.includes('freshet:live'));
+            front.socket.pause();
+        });
+        const slow = fronts.at(-1);
+        const memory = residentKB(pid);
+        for (const letter of ['a', 'b', 'c'])
+            world.db.publish({ topic: 'large', data: letter + large });
+        await honest.check(20);
+        const grown = residentKB(pid) - memory;
+        assert.ok(grown < 32 * 1024 * instrumented, `${grown} KB for 3 events of 1 MB to ${READERS} readers that read nothing`);
+        // One that reads at last has lost nothing of them.
+        slow.socket.resume();
+        await slow.until('the events', () => slow.received.length > 3 * large.length && /\n\n$/.test(slow.output), 30_000);
+        assert.deepEqual(dataOf(slow).filter((line) => line.length > 100), ['a', 'b', 'c'].map((letter) => letter + large));
+        await honest.end();
+    });
+
+    it('of readers that never read takes --unsent-bytes at most: those that took nothing for longest come back', async () => {
+        const READERS = 60, EVENTS = 6, large = 'y'.repeat(200_000);
+        // A kernel buffer as small as this takes a part of each record.
+        world = await World.open({ options: ['--unsent-bytes', '1M', '--send-buffer', '4K', '--record-bytes', '65535'] });
+        const honest = await honestStreams();
+        await open(READERS, async (front) => {
+            await front.send(request('topic=large'));
+            await front.until('the stream', () => front.output.includes('freshet:live'));
+            front.socket.pause();
+        });
+        for (let i = 0; i < EVENTS; i++)
+            world.db.publish({ topic: 'large', data: `${i}${large}` });
+        await honest.check(20);
+        await until('some of them to be closed', () => /reason=unsent/.test(world.responder.output()));
+        world.responder.signal('SIGUSR1');
+        await until('the counters', () => /unsent_bytes=/.test(world.responder.output()));
+        const [, kept] = /unsent_bytes=(\d+)/.exec(world.responder.output());
+        const [, drops] = /unsent_drops=(\d+)/.exec(world.responder.output());
+        assert.ok(Number(kept) > 512 * 1024 && Number(kept) <= 1024 * 1024, `${kept} bytes are kept`);
+        assert.ok(Number(drops) > 0 && Number(drops) < READERS, `${drops} are closed`);
+        assert.equal(world.responder.output().match(/more than --unsent-bytes/g).length, 1);
+        // Who was closed comes back to its position, who was not reads on: nobody has lost anything.
+        const eventsOf = (front) => [...front.output.matchAll(/\nid: (\S+)\ndata: (\d)(y+)\n(?=\n)/g)];
+        fronts.forEach((front) => front.socket.resume());
+        await until('those that were closed to notice', () => fronts.filter((front) => front.ended).length >= Number(drops));
+        for (const front of [...fronts]) {
+            if (!front.ended) {
+                await front.until('all events, or the end', () => front.ended || eventsOf(front).length === EVENTS, 30_000);
+            }
+            const got = eventsOf(front);
+            if (front.ended) {
+                const [next] = await open(1);
+                const last = got.at(-1)?.[1];
+                await next.send(last ? request('topic=large', { HTTP_LAST_EVENT_ID: last }) : request('topic=large&since=earliest'));
+                await next.until('the rest', () => got.length + eventsOf(next).length >= EVENTS, 30_000);
+                got.push(...eventsOf(next));
+                next.close();
+            }
+            assert.deepEqual(got.map(([, , number, data]) => number + data), Array.from({ length: EVENTS }, (_, i) => `${i}${large}`));
+            front.close();
+        }
+        await honest.end();
+    });
+
+    it('an event that is deleted while it is sent is not sent on, and nothing else takes its place', async () => {
+        world = await World.open({ options: ['--poll', '20ms', '--send-buffer', '4K', '--record-bytes', '65535'] });
+        const [front] = await open(1, (one) => one.send(request('topic=large')));
+        await front.until('the stream', () => front.output.includes('freshet:live'));
+        front.socket.pause();
+        const id = world.db.publish({ topic: 'large', data: `a${'x'.repeat(4 << 20)}` });
+        await until('it to be sent in part', () => {
+            world.responder.signal('SIGUSR1');
+            return /unsent_bytes=[1-9]/.test(world.responder.output());
+        });
+        world.db.sql(`DELETE FROM events WHERE id = ${id}`);
+        const next = world.db.publish({ topic: 'large', data: `b${'x'.repeat(4 << 20)}` });
+        world.db.publish({ topic: 'large', data: 'small' });
+        front.socket.resume();
+        await front.until('its end, or all', () => front.ended || /data: small/.test(front.output), 30_000);
+        // Either it was deleted too late, and all of it came, or it was cut where no blank line follows.
+        const blocks = front.output.split('\n\n');
+        const whole = blocks.filter((block) => /\ndata: [ab]x/.test(block));
+        for (const block of front.ended ? whole.slice(0, -1) : whole)
+            assert.match(block, /^id: \S+\ndata: (ax{4194304}|bx{4194304})$/);
+        if (front.ended)
+            assert.ok(!front.output.endsWith('\n\n'));
+        assert.ok(next > id);
+    });
+
     it('of clients that close their half of the connection is forgotten', async () => {
         world = await World.open();
         const files = descriptors(world.responder.pid);

@@ -90,6 +90,9 @@ struct client {
     bool ready, blocked, full;
     struct subscriber sub;
     struct outlet out;
+    uint32_t part;   /* of the event that is being sent, */
+    int64_t part_id; /* which is this one, */
+    size_t part_max; /* gathered with this bound */
     /* the far end: what has arrived of a record, and of a block */
     unsigned char head[8];
     size_t head_n, content_n, padding_n;

@@ -216,6 +216,7 @@ client_connect(struct client *c, struct hub *hub, struct subscription *what, int
     c->head_n = c->content_n = c->padding_n = c->lives = 0;
     c->text.length = 0;
     c->events = 0;
+    c->part = 0;
     c->first_id = c->last_id = 0;
     c->told_here = 0; /* a page in the cache may know less than the client heard before */
     c->last = position;
@@ -268,7 +269,10 @@ sent(struct client *c, struct hub *hub, enum outlet_sent result)
         c->blocked = true;
     if (result != OUTLET_SENT)
         return false;
-    REQUIRE(!outlet_pending(&c->out) && c->head_n == 0 && c->text.length == 0);
+    REQUIRE(!outlet_pending(&c->out) && c->head_n == 0);
+    if (c->part > 0)
+        return true;
+    REQUIRE(c->text.length == 0);
     REQUIRE(at->events == c->events && at->last_id == c->last_id && at->first_id == c->first_id);
     REQUIRE(at->live_told == (c->lives == 1) && at->pos.cursor >= c->last);
     return true;
@@ -283,13 +287,21 @@ flush_record(struct client *c, struct hub *hub)
     enum outlet_sent result;
     struct gather g;
 
-    gather_init(&g, 200 + rnd(3) * rnd(1000));
+    if (c->part == 0)
+        c->part_max = 200 + rnd(3) * rnd(1000);
+    gather_init(&g, c->part_max);
     gathered = subscriber_gather(&c->sub, &g);
     if (c->sub.at.live_told && !before.live_told) /* history has been given, all of it */
         REQUIRE(c->sub.at.pos.cursor >= hub->window.head_id);
+    if (c->part > 0 && (g.bytes > 0 || gathered == GATHERED_ALL) &&
+        (c->sub.at.events != before.events + 1 || c->sub.at.last_id != c->part_id)) {
+        client_cut(c, hub); /* what was begun has been deleted */
+        return false;
+    }
     if (g.bytes > 0) {
-        result = outlet_gather(&c->out, &g);
-        if (result == OUTLET_NOTHING)
+        result = outlet_gather(&c->out, &g, &c->part);
+        c->part_id = c->sub.at.last_id;
+        if (result == OUTLET_NOTHING || c->part > 0)
             c->sub.at = before;
     } else {
         result = outlet_flush(&c->out);
@@ -297,6 +309,8 @@ flush_record(struct client *c, struct hub *hub)
     if (!sent(c, hub, result))
         return false;
     REQUIRE(gathered != GATHERED_PART || g.bytes > 0);
+    if (c->part > 0 && g.bytes > 0)
+        return true;
     if (gathered == GATHERED_BEHIND)
         REQUIRE(hub_wait(hub, &c->sub, 0) == ERR_OK && c->sub.waiting);
     return gathered == GATHERED_PART;
