@@ -306,7 +306,7 @@ send_outcome(struct conn *c, const struct writer_job *job)
         break;
     case ERR_MISSING: /* another one may be on its way */
         respond_problem(c, 503, "Service Unavailable", "Retry-After: 1\r\n",
-                        "the database is not in its place; nothing was written");
+                        "the database, or a table of it, is not in its place; nothing was written");
         break;
     case ERR_FULL:
         respond_problem(c, 507, "Insufficient Storage", "",

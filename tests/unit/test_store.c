@@ -465,7 +465,11 @@ live_once(struct world *w, const struct subscription *f)
     uint32_t n;
     bool flag;
     int rows = 0;
+    int from, to;
     enum err err = store_create(w->at.path, &flag, &w->eb);
+
+    if (err == ERR_OK)
+        err = store_upgrade(w->at.path, &from, &to, &w->eb);
 
     if (err == ERR_OK)
         err = store_open(&s, w->at.path, STORE_WRITE, STORE_SYNC_NORMAL, &w->eb);

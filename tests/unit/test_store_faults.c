@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "sql/schema.h"
 #include "sql/store_internal.h"
 #include "tests/unit/disk.h"
 #include "tests/unit/temp_db.h"
@@ -63,6 +64,21 @@ open_store(struct world *w)
                  NULL);
 }
 
+static bool old_format; /* whether the next database is of format 1 */
+
+static void
+make_old(const char *path)
+{
+    char *script = schema_script_1();
+    sqlite3 *db;
+
+    unlink(path);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, script, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    mem_free(script);
+}
+
 static int
 set_up(void **state)
 {
@@ -70,6 +86,8 @@ set_up(void **state)
 
     assert_non_null(w);
     temp_db_make(&w->at);
+    if (old_format)
+        make_old(w->at.path);
     open_store(w);
     must(w, append(w, ROWS, "0"));
     *state = w;
@@ -101,7 +119,9 @@ look(struct world *w, char *state, size_t size)
                          "SELECT (SELECT integrity_check FROM pragma_integrity_check) || ' rows ' "
                          "|| count(*) || ' ' || coalesce(min(id), 0) || '..' || "
                          "coalesce(max(id), 0) || ' at ' || (SELECT position FROM ingest_cursor)"
-                         " || ' pruned ' || (SELECT pruned_through FROM feed) FROM events",
+                         " || ' pruned ' || (SELECT pruned_through FROM feed) || ' format ' || "
+                         "(SELECT user_version FROM pragma_user_version) || ' of ' || "
+                         "(SELECT count(*) FROM sqlite_schema) FROM events",
                          -1, &st, NULL),
                      SQLITE_OK);
     assert_int_equal(sqlite3_step(st), SQLITE_ROW);
@@ -200,17 +220,27 @@ do_open_to_write(struct world *w)
     return err;
 }
 
+static enum err
+do_upgrade(struct world *w)
+{
+    int from, to;
+
+    return store_upgrade(w->at.path, &from, &to, &w->eb);
+}
+
 static const struct operation {
     const char *name;
     enum err (*run)(struct world *w);
+    bool of_old; /* of a database of format 1 */
 } operations[] = {
-    {"read", do_read},
-    {"look up", do_look_up},
-    {"status", do_status},
-    {"ingest", do_ingest},
-    {"prune", do_prune},
-    {"open", do_open},
-    {"open to write", do_open_to_write},
+    {"read", do_read, false},
+    {"look up", do_look_up, false},
+    {"status", do_status, false},
+    {"ingest", do_ingest, false},
+    {"prune", do_prune, false},
+    {"open", do_open, false},
+    {"open to write", do_open_to_write, false},
+    {"upgrade", do_upgrade, true},
 };
 
 static void
@@ -266,6 +296,7 @@ fail_every_call(void **state, bool for_good, bool full)
         char wanted[200]; /* as if nothing had been */
         long n = 1;
 
+        old_format = operations[i].of_old;
         set_up(state);
         must(*state, operations[i].run(*state));
         look(*state, wanted, sizeof wanted);
@@ -275,6 +306,7 @@ fail_every_call(void **state, bool for_good, bool full)
         print_message("# %s: %ld calls\n", operations[i].name, n - 1);
         assert_true(n > 1 || full);
     }
+    old_format = false;
     set_up(state);
 }
 

@@ -453,8 +453,12 @@ main(void)
         WORLD_TEST(data_that_does_not_match_is_not_read),
     };
     const char *given = getenv("SEED");
+    int failed;
 
     seed = given ? strtoull(given, NULL, 10) : (unsigned long long)time(NULL) | 1;
     printf("# SEED=%llu\n", seed);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    world_kind = WORLD_GUEST;
+    failed = cmocka_run_group_tests_name("a guest", tests, NULL, NULL);
+    world_kind = WORLD_OWN;
+    return failed + cmocka_run_group_tests_name("a file of its own", tests, NULL, NULL);
 }
