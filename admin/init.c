@@ -41,7 +41,8 @@ make_file(const char *path, mode_t mode, struct errbuf *eb)
         close(fd);
     if (made || error == EEXIST)
         return ERR_OK;
-    return err_set(eb, ERR_IO, "%s: cannot be made: %s", path, strerror(error));
+    return err_set(eb, ERR_IO, "%s: cannot be made: %s%s", path, strerror(error),
+                   error == ENOENT ? " (its directory: with --group it is made too)" : "");
 }
 
 /* What is there already is looked at before it is given to anybody. */
