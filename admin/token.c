@@ -17,8 +17,9 @@ struct settings {
 };
 
 static const struct option_row rows[] = {
-    OPTION(TEXT, key, "key", NULL, 0, 0, "FILE",
-           "the secret (HS256), or the private key in PEM; to inspect, the public one"),
+    OPTION(
+        TEXT, key, "key", NULL, 0, 0, "FILE",
+        "the secret (HS256), or the private key in PEM; to inspect, the public one, or a JWK Set"),
     OPTION(CHOICE, algorithm, "algorithm", "HS256", 0, 0, JWS_ALGORITHMS, "how it is signed"),
     OPTION(TEXT, read, "read", NULL, 0, 0, "TOPICS",
            "topics or patterns that may be read, separated by blanks"),
@@ -231,14 +232,15 @@ static enum err
 check_signature(const struct settings *s, struct text token, struct errbuf *eb)
 {
     struct json_object *payload = NULL;
-    struct jws_key key;
-    enum err err = jws_key_read(&key, s->key, (enum jws_algorithm)s->algorithm, JWS_VERIFY, eb);
+    struct jws_keys keys;
+    uint64_t signer;
+    enum err err = jws_keys_read(&keys, &s->key, 1, (enum jws_algorithm)s->algorithm, eb);
 
     if (err != ERR_OK)
         return err;
-    err = jws_verify(&key, token, &payload, eb);
+    err = jws_verify_with(&keys, token, &payload, &signer, eb);
     json_object_put(payload);
-    jws_key_finish(&key);
+    jws_keys_finish(&keys);
     if (err == ERR_OK)
         puts("signature good");
     return err;

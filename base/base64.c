@@ -51,3 +51,18 @@ base64_decode_pem(struct text s, struct buf *out)
 {
     return decode(s, "+/", true, out);
 }
+
+void
+base64_encode_url(struct text s, struct buf *out)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    unsigned bits = 0, n_bits = 0;
+
+    for (size_t i = 0; i < s.n; i++) {
+        bits = (bits << 8 | (unsigned char)s.p[i]) & 0xffff;
+        for (n_bits += 8; n_bits >= 6; n_bits -= 6)
+            buf_byte(out, digits[bits >> (n_bits - 6) & 63]);
+    }
+    if (n_bits > 0)
+        buf_byte(out, digits[bits << (6 - n_bits) & 63]);
+}

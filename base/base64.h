@@ -15,4 +15,7 @@ bool base64_decode_url(struct text s, struct buf *out);
  * ends it. */
 bool base64_decode_pem(struct text s, struct buf *out);
 
+/* Appends what base64_decode_url() takes for s. */
+void base64_encode_url(struct text s, struct buf *out);
+
 #endif

@@ -1,161 +1,7 @@
 #include "base/jws.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <jwt.h>
-#include <stdlib.h>
-#include <unistd.h>
-
 #include "base/base64.h"
 #include "base/json.h"
-#include "base/mem.h"
-
-enum {
-    KEY_FILE_MAX = 64 * 1024,
-    /* SubjectPublicKeyInfo of RSA with 2,048 bits is 294 bytes; with 1,024 bits, 162. */
-    RSA_DER_MIN = 290,
-};
-
-static const jwt_alg_t library_algorithm[] = {
-    [JWS_HS256] = JWT_ALG_HS256, [JWS_RS256] = JWT_ALG_RS256, [JWS_ES256] = JWT_ALG_ES256};
-
-static const char *const names[] = {
-    [JWS_HS256] = "HS256", [JWS_RS256] = "RS256", [JWS_ES256] = "ES256"};
-
-/* ---- the key ---- */
-
-static enum err
-read_file(const char *file, struct buf *b, struct errbuf *eb)
-{
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
-    ssize_t n = -1;
-    char *room;
-
-    buf_init(b, KEY_FILE_MAX);
-    if (fd < 0)
-        return err_set(eb, ERR_IO, "%s: %s", file, strerror(errno));
-    while ((room = buf_reserve(b, 1024)) && (n = read(fd, room, 1024)) > 0)
-        buf_commit(b, (size_t)n);
-    close(fd);
-    if (!room)
-        return err_set(eb, ERR_INVALID, "%s: too long for a key", file);
-    return n < 0 ? err_set(eb, ERR_IO, "%s: %s", file, strerror(errno)) : ERR_OK;
-}
-
-static bool
-contains(struct text s, const char *what)
-{
-    return memmem(s.p, s.n, what, strlen(what)) != NULL;
-}
-
-/* What stands between the first pair of marker lines. */
-static bool
-between_markers(struct text s, const char *begin, const char *end, struct text *inside)
-{
-    const char *from = memmem(s.p, s.n, begin, strlen(begin)), *to;
-
-    if (!from)
-        return false;
-    from += strlen(begin);
-    to = memmem(from, (size_t)(s.p + s.n - from), end, strlen(end));
-    if (to)
-        *inside = (struct text){from, (size_t)(to - from)};
-    return to != NULL;
-}
-
-/* The library tells neither a wrong kind of key nor a short one from a wrong signature, so whoever
- * configures it would only see that no token is ever accepted. A SubjectPublicKeyInfo names its
- * kind at its beginning. */
-static enum err
-check_public_key(struct text pem, enum jws_algorithm algorithm, const char *file, struct errbuf *eb)
-{
-    static const char rsa[] = "\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
-    static const char ec[] = "\x2a\x86\x48\xce\x3d\x02\x01",
-                      p256[] = "\x2a\x86\x48\xce\x3d\x03\x01\x07";
-    struct text inside;
-    struct buf der;
-    bool right;
-
-    if (!between_markers(pem, "-----BEGIN PUBLIC KEY-----", "-----END PUBLIC KEY-----", &inside))
-        return err_set(eb, ERR_INVALID, "%s: %s; write the public key with openssl pkey -pubout",
-                       file,
-                       contains(pem, "PRIVATE KEY") ? "this is a private key, which only signs"
-                                                    : "there is no PEM public key in it");
-    buf_init(&der, KEY_FILE_MAX);
-    right = base64_decode_pem(inside, &der) && !buf_failed(&der);
-    if (right && algorithm == JWS_RS256)
-        right = contains(buf_view(&der), rsa) && der.length >= RSA_DER_MIN;
-    else if (right)
-        right = contains(buf_view(&der), ec) && contains(buf_view(&der), p256);
-    buf_finish(&der);
-    return right
-               ? ERR_OK
-               : err_set(eb, ERR_INVALID, "%s: %s needs a public key of %s", file, names[algorithm],
-                         algorithm == JWS_RS256 ? "RSA with at least 2,048 bits"
-                                                : "the curve P-256 (prime256v1)");
-}
-
-static enum err
-check_key(const struct jws_key *k, const char *file, enum jws_use use, struct errbuf *eb)
-{
-    struct text bytes = {k->bytes, k->n};
-
-    switch (k->algorithm) {
-    case JWS_HS256:
-        if (contains(bytes, "-----BEGIN "))
-            return err_set(eb, ERR_INVALID,
-                           "%s: a PEM key is no secret for HS256; is the algorithm right?", file);
-        if (k->n < JWS_SECRET_MIN)
-            return err_set(eb, ERR_INVALID, "%s: a secret for HS256 has at least %d bytes", file,
-                           JWS_SECRET_MIN);
-        return ERR_OK;
-    case JWS_RS256:
-    case JWS_ES256:
-        if (use == JWS_VERIFY)
-            return check_public_key(bytes, k->algorithm, file, eb);
-        if (!contains(bytes, "PRIVATE KEY-----"))
-            return err_set(eb, ERR_INVALID, "%s: signing needs a PEM private key", file);
-        return ERR_OK;
-    }
-    return ERR_INVALID;
-}
-
-enum err
-jws_key_read(struct jws_key *k, const char *file, enum jws_algorithm algorithm, enum jws_use use,
-             struct errbuf *eb)
-{
-    struct buf b;
-    enum err err = read_file(file, &b, eb);
-
-    *k = (struct jws_key){.algorithm = algorithm};
-    if (err == ERR_OK && algorithm == JWS_HS256) {
-        if (b.length > 0 && b.data[b.length - 1] == '\n')
-            b.length--;
-        if (b.length > 0 && b.data[b.length - 1] == '\r')
-            b.length--;
-    }
-    if (err == ERR_OK) {
-        k->n = b.length;
-        k->bytes = mem_copy(buf_view(&b));
-        err = k->bytes ? check_key(k, file, use, eb) : err_set(eb, ERR_NOMEM, "out of memory");
-    }
-    if (b.data)
-        explicit_bzero(b.data, b.capacity);
-    buf_finish(&b);
-    if (err != ERR_OK)
-        jws_key_finish(k);
-    return err;
-}
-
-void
-jws_key_finish(struct jws_key *k)
-{
-    if (k->bytes)
-        explicit_bzero(k->bytes, k->n);
-    mem_free(k->bytes);
-    k->bytes = NULL;
-    k->n = 0;
-}
 
 /* ---- the parts of a token ---- */
 
@@ -245,58 +91,92 @@ jws_look(struct text token, struct json_object **header, struct json_object **pa
 
 /* ---- verifying ---- */
 
-static enum err
-check_header(const struct jws_key *k, struct json_object *header, struct errbuf *eb)
+static struct text
+string_member(struct json_object *object, const char *name)
 {
-    struct json_object *alg, *crit;
+    struct json_object *value;
 
-    if (!json_object_object_get_ex(header, "alg", &alg) ||
-        !json_object_is_type(alg, json_type_string) ||
-        strcmp(json_object_get_string(alg), names[k->algorithm]) != 0)
-        return err_set(eb, ERR_INVALID, "the token is not signed with %s", names[k->algorithm]);
-    /* RFC 7515, 4.1.11: extensions that must be understood; none is. */
-    if (json_object_object_get_ex(header, "crit", &crit))
-        return err_set(eb, ERR_INVALID, "the token needs an extension that is not supported");
-    return ERR_OK;
+    if (!json_object_object_get_ex(object, name, &value) ||
+        !json_object_is_type(value, json_type_string))
+        return TEXT_NONE;
+    return (struct text){json_object_get_string(value), (size_t)json_object_get_string_len(value)};
 }
 
 static enum err
-check_signature(const struct jws_key *k, struct text token, struct errbuf *eb)
+wrong_algorithm(const struct jws_keys *keys, struct errbuf *eb)
 {
-    char *copy = mem_copy(token);
-    jwt_t *jwt = NULL;
-    bool right;
+    enum jws_algorithm first = jws_crypto_algorithm(keys->one[0].crypto);
 
-    if (!copy)
-        return err_set(eb, ERR_NOMEM, "out of memory");
-    right = jwt_decode(&jwt, copy, (const unsigned char *)k->bytes, (int)k->n) == 0 &&
-            jwt_get_alg(jwt) == library_algorithm[k->algorithm];
-    if (jwt)
-        jwt_free(jwt);
-    mem_free(copy);
-    return right ? ERR_OK : err_set(eb, ERR_INVALID, "the token's signature does not match");
+    for (size_t i = 1; i < keys->n; i++)
+        if (jws_crypto_algorithm(keys->one[i].crypto) != first)
+            return err_set(eb, ERR_INVALID,
+                           "the token is not signed with an algorithm of the keys");
+    return err_set(eb, ERR_INVALID, "the token is not signed with %s", jws_algorithm_name(first));
+}
+
+/* The first key of this algorithm and name that has made the signature. */
+static enum err
+find_signer(const struct jws_keys *keys, struct json_object *header, struct text bytes,
+            struct text signature, uint64_t *fingerprint, struct errbuf *eb)
+{
+    struct text alg = string_member(header, "alg"), kid = string_member(header, "kid");
+    bool algorithm_known = false, tried = false;
+
+    for (size_t i = 0; i < keys->n; i++) {
+        const struct jws_keys_one *one = &keys->one[i];
+
+        if (!text_equal(alg, text_of(jws_algorithm_name(jws_crypto_algorithm(one->crypto)))))
+            continue;
+        algorithm_known = true;
+        if (one->id && kid.p && !text_equal(kid, text_of(one->id)))
+            continue;
+        tried = true;
+        if (!jws_crypto_verify(one->crypto, bytes, signature))
+            continue;
+        *fingerprint = one->fingerprint;
+        return ERR_OK;
+    }
+    if (!algorithm_known)
+        return wrong_algorithm(keys, eb);
+    return err_set(eb, ERR_INVALID,
+                   tried ? "the token's signature does not match"
+                         : "the key that the token names (kid) is not known");
+}
+
+static enum err
+check_signature(const struct jws_keys *keys, struct json_object *header, struct text token,
+                uint64_t *fingerprint, struct errbuf *eb)
+{
+    struct text part[3] = {TEXT_NONE, TEXT_NONE, TEXT_NONE}, bytes = token;
+    struct buf signature;
+    enum err err;
+
+    /* RFC 7515, 4.1.11: extensions that must be understood; none is. */
+    if (json_object_object_get_ex(header, "crit", NULL))
+        return err_set(eb, ERR_INVALID, "the token needs an extension that is not supported");
+    split(token, part, NULL);
+    bytes.n -= part[2].n + 1;
+    buf_init(&signature, JWS_TOKEN_MAX);
+    if (!base64_decode_url(part[2], &signature))
+        err = malformed(eb);
+    else if (buf_failed(&signature))
+        err = err_set(eb, ERR_NOMEM, "out of memory");
+    else
+        err = find_signer(keys, header, bytes, buf_view(&signature), fingerprint, eb);
+    buf_finish(&signature);
+    return err;
 }
 
 enum err
-jws_verify(const struct jws_key *k, struct text token, struct json_object **payload,
-           struct errbuf *eb)
+jws_verify_with(const struct jws_keys *keys, struct text token, struct json_object **payload,
+                uint64_t *fingerprint, struct errbuf *eb)
 {
     struct json_object *header;
-    struct text part[3] = {TEXT_NONE, TEXT_NONE, TEXT_NONE};
-    struct buf signature;
     enum err err = jws_look(token, &header, payload, eb);
 
     if (err != ERR_OK)
         return err;
-    split(token, part, NULL);
-    buf_init(&signature, JWS_TOKEN_MAX);
-    if (!base64_decode_url(part[2], &signature))
-        err = malformed(eb);
-    buf_finish(&signature);
-    if (err == ERR_OK)
-        err = check_header(k, header, eb);
-    if (err == ERR_OK)
-        err = check_signature(k, token, eb);
+    err = check_signature(keys, header, token, fingerprint, eb);
     json_object_put(header);
     if (err != ERR_OK) {
         json_object_put(*payload);
@@ -305,28 +185,45 @@ jws_verify(const struct jws_key *k, struct text token, struct json_object **payl
     return err;
 }
 
+enum err
+jws_verify(const struct jws_key *k, struct text token, struct json_object **payload,
+           struct errbuf *eb)
+{
+    struct jws_keys keys = {.one = {{.crypto = jws_key_prepare(k, JWS_VERIFY)}}, .n = 1};
+    uint64_t fingerprint;
+    enum err err = ERR_NOMEM;
+
+    if (keys.one[0].crypto)
+        err = jws_verify_with(&keys, token, payload, &fingerprint, eb);
+    else
+        err_set(eb, err, "out of memory");
+    jws_keys_finish(&keys);
+    return err;
+}
+
 /* ---- signing ---- */
 
 enum err
 jws_sign(const struct jws_key *k, const char *payload, struct buf *out, struct errbuf *eb)
 {
-    jwt_t *jwt = NULL;
-    char *token = NULL;
-    enum err err = ERR_OK;
+    struct jws_crypto *crypto = jws_key_prepare(k, JWS_SIGN);
+    const char *name = jws_algorithm_name(k->algorithm);
+    struct buf b, signature;
+    bool made;
 
-    if (jwt_new(&jwt) != 0)
-        return err_set(eb, ERR_NOMEM, "out of memory");
-    if (jwt_add_grants_json(jwt, payload) != 0)
-        err = err_set(eb, ERR_INVALID,
-                      "the claims have what a token cannot: a name twice, a number that is too "
-                      "large, a NUL or half a surrogate pair");
-    else if (jwt_set_alg(jwt, library_algorithm[k->algorithm], (const unsigned char *)k->bytes,
-                         (int)k->n) != 0 ||
-             !(token = jwt_encode_str(jwt)))
-        err = err_set(eb, ERR_INVALID, "the key cannot sign with %s", names[k->algorithm]);
-    else
-        buf_string(out, token);
-    free(token);
-    jwt_free(jwt);
-    return err;
+    buf_init(&b, SIZE_MAX / 4);
+    buf_init(&signature, JWS_TOKEN_MAX);
+    buf_format(&b, "{\"alg\":\"%s\",\"typ\":\"JWT\"}", name);
+    base64_encode_url(buf_view(&b), out);
+    buf_byte(out, '.');
+    base64_encode_url(text_of(payload), out);
+    made = crypto && !buf_failed(out) && jws_crypto_sign(crypto, buf_view(out), &signature);
+    buf_byte(out, '.');
+    base64_encode_url(buf_view(&signature), out);
+    out->failed |= buf_failed(&b) || buf_failed(&signature);
+    buf_finish(&b);
+    buf_finish(&signature);
+    jws_crypto_destroy(crypto);
+    return made || buf_failed(out) ? ERR_OK
+                                   : err_set(eb, ERR_INVALID, "the key cannot sign with %s", name);
 }

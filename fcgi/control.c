@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "fcgi/loop.h"
+#include "fcgi/seat.h"
 
 static void
 log_counters(const struct server *s)
@@ -24,24 +25,27 @@ log_counters(const struct server *s)
     buf_finish(&b);
 }
 
-/* The file may hold a new key; its place and the algorithm are the same until a restart. */
+/* The files may hold other keys; their places and the algorithm are the same until a restart. */
 static void
-reload_token_key(struct server *s)
+reload_token_keys(struct server *s)
 {
     const struct settings *set = s->settings;
-    struct jws_key fresh;
+    struct jws_keys fresh;
     struct errbuf eb;
 
-    if (!set->token_key)
+    if (set->token_keys.n == 0)
         return;
-    if (jws_key_read(&fresh, set->token_key, (enum jws_algorithm)set->token_algorithm, JWS_VERIFY,
-                     &eb) != ERR_OK) {
+    if (jws_keys_read(&fresh, set->token_keys.values, set->token_keys.n,
+                      (enum jws_algorithm)set->token_algorithm, &eb) != ERR_OK) {
         log_line(LOG_ERROR, "the token key stays as it is: %s", eb.text);
         return;
     }
-    jws_key_finish(&s->token_key);
-    s->token_key = fresh;
-    log_line(LOG_INFO, "token key read again");
+    jws_keys_finish(&s->token_keys);
+    s->token_keys = fresh;
+    log_line(
+        LOG_INFO,
+        "token key read again: %zu in use, %zu ignored; ended %zu streams of keys that are gone",
+        fresh.n, fresh.ignored, seat_expire_unsigned(s));
 }
 
 static void
@@ -114,7 +118,7 @@ control(struct server *s)
 {
     if (s->reload_due) {
         reload(s);
-        reload_token_key(s);
+        reload_token_keys(s);
     }
     if (s->counters_due)
         log_counters(s);

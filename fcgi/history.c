@@ -28,6 +28,7 @@ struct history {
     struct seat seat;        /* of a long poll, from its first waiting on */
     char *query, *none_match;
     int64_t wait_ms, expires_ms; /* the latter of the token, by the loop's clock */
+    uint64_t signer;             /* of the token */
     uint32_t limit;
     bool ndjson, reset_now, is_head, is_private, has_waited, timed_out;
     TAILQ_ENTRY(history) in_job;
@@ -355,7 +356,7 @@ begin_waiting(struct conn *c, struct history_job *job)
     struct history *h = c->using;
     int64_t end_ms = s->now_ms + h->wait_ms;
 
-    if (!seat_take(&h->seat, c)) {
+    if (!seat_take(&h->seat, c, h->signer)) {
         answer_busy(c);
         return;
     }
@@ -478,6 +479,7 @@ create_asker(struct conn *c, const struct request *r, const struct access *acces
     h->is_head = text_equal(r->method, TEXT_LIT("HEAD"));
     h->is_private = access->is_private;
     h->expires_ms = respond_expiry(c, access);
+    h->signer = access->signer;
     return h;
 }
 

@@ -122,16 +122,14 @@ try_database(const struct settings *settings, struct errbuf *old, struct errbuf 
 }
 
 static enum err
-try_token_key(const struct settings *settings, struct errbuf *eb)
+try_token_keys(const struct settings *set, struct errbuf *eb)
 {
-    struct jws_key key;
-    enum err err = ERR_OK;
+    struct jws_keys keys;
+    enum err err = jws_keys_read(&keys, set->token_keys.values, set->token_keys.n,
+                                 (enum jws_algorithm)set->token_algorithm, eb);
 
-    if (settings->token_key)
-        err = jws_key_read(&key, settings->token_key, (enum jws_algorithm)settings->token_algorithm,
-                           JWS_VERIFY, eb);
-    if (settings->token_key && err == ERR_OK)
-        jws_key_finish(&key);
+    if (err == ERR_OK)
+        jws_keys_finish(&keys);
     return err;
 }
 
@@ -146,7 +144,7 @@ start(struct service *v)
     loop_hold_signals();
     err = try_database(set, &old, &eb);
     if (err == ERR_OK)
-        err = try_token_key(set, &eb);
+        err = try_token_keys(set, &eb);
     if (err != ERR_OK)
         return fail(err, &eb, 0);
     err = listen_sockets(set->listen, set->socket_mode, v->sockets, SERVER_SOCKETS_MAX,

@@ -115,8 +115,10 @@ static bool
 decide(const struct server *s, const struct request *r, struct access *a)
 {
     const struct settings *set = s->settings;
-    struct token_rules tokens = {s->token_key, set->token_audience, set->token_issuer,
-                                 set->token_leeway_ms};
+    struct token_rules tokens = {.audience = set->token_audience,
+                                 .issuer = set->token_issuer,
+                                 .leeway_ms = set->token_leeway_ms,
+                                 .keys = &s->token_keys};
     struct access_rules rules = {&tokens, set->token_cookie, set->cors_origin,
                                  set->public_topics ? &s->open : NULL};
 
@@ -130,7 +132,7 @@ look_for_mixture(struct server *s, const struct request *r)
 {
     s->seen_granted |= r->topics.p != NULL;
     s->seen_open |= !r->topics.p;
-    if (!s->seen_granted || !s->seen_open || s->mixture_logged || s->settings->token_key ||
+    if (!s->seen_granted || !s->seen_open || s->mixture_logged || s->token_keys.n > 0 ||
         s->settings->public_topics)
         return;
     s->mixture_logged = true;

@@ -18,7 +18,7 @@ count_address(struct seat *seat, const struct conn *c)
 }
 
 bool
-seat_take(struct seat *seat, struct conn *c)
+seat_take(struct seat *seat, struct conn *c, uint64_t signer)
 {
     struct server *s = c->server;
 
@@ -27,6 +27,9 @@ seat_take(struct seat *seat, struct conn *c)
         return false;
     s->n_seats++;
     seat->conn = c;
+    seat->signer = signer;
+    if (signer)
+        LIST_INSERT_HEAD(&s->signed_in, seat, in_signed_in);
     return true;
 }
 
@@ -64,6 +67,8 @@ seat_leave(struct seat *seat)
         hub_release(&s->hub, seat->sub.feed);
     if (seat->address)
         addresses_end(&s->addresses, seat->address);
+    if (seat->signer)
+        LIST_REMOVE(seat, in_signed_in);
     s->n_seats--;
     *seat = (struct seat){0};
 }
@@ -79,4 +84,20 @@ seat_expire_due(struct server *s)
         deadlines_remove(&s->ends, d);
         c->use->expire(c);
     }
+}
+
+size_t
+seat_expire_unsigned(struct server *s)
+{
+    struct seat *seat, *next;
+    size_t n = 0;
+
+    for (seat = LIST_FIRST(&s->signed_in); seat; seat = next) {
+        next = LIST_NEXT(seat, in_signed_in);
+        if (jws_keys_have(&s->token_keys, seat->signer))
+            continue;
+        n++;
+        seat->conn->use->expire(seat->conn); /* which may leave the seat */
+    }
+    return n;
 }

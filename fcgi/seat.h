@@ -12,6 +12,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
 
 #include "fcgi/deadline.h"
 #include "stream/subscriber.h"
@@ -26,10 +28,13 @@ struct seat {
     struct address *address; /* where it counts; NULL when nobody counts */
     struct subscriber sub;   /* its feed is a reference of the seat's */
     struct deadline ends;    /* its use's expire() is called then */
+    uint64_t signer;         /* fingerprint of the key whose token let it in; 0: none did */
+    LIST_ENTRY(seat) in_signed_in;
 };
 
-/* False: all places are taken, or the address has its share. Nothing is to be given back then. */
-bool seat_take(struct seat *seat, struct conn *c);
+/* signer: struct access has it. False: all places are taken, or the address has its share. Nothing
+ * is to be given back then. */
+bool seat_take(struct seat *seat, struct conn *c, uint64_t signer);
 
 /* The feed's reference is taken over. ERR_NOMEM; also then seat_leave() gives all back.
  * ends_ms: DEADLINE_NEVER. */
@@ -43,6 +48,8 @@ void seat_leave(struct seat *seat);
 
 /* For the timers: calls expire() of whose time is up. */
 void seat_expire_due(struct server *s);
+/* The same for those that a key has let in which the server does not have any more; how many. */
+size_t seat_expire_unsigned(struct server *s);
 
 static inline struct conn *
 seat_conn(struct subscriber *sub)

@@ -71,6 +71,7 @@ init_lists(struct server *s)
     TAILQ_INIT(&s->ending.queue);
     TAILQ_INIT(&s->idle.queue);
     TAILQ_INIT(&s->dead.queue);
+    LIST_INIT(&s->signed_in);
     addresses_init(&s->addresses);
     TAILQ_INIT(&s->readable);
     TAILQ_INIT(&s->ready);
@@ -186,7 +187,7 @@ stop_reading(struct server *s)
     hub_finish(&s->hub);
 }
 
-/* Who may read: the key, and what is public. */
+/* Who may read: the keys, and what is public. */
 static enum err
 read_rules(struct server *s, struct errbuf *eb)
 {
@@ -195,9 +196,8 @@ read_rules(struct server *s, struct errbuf *eb)
 
     if (err != ERR_OK)
         return err;
-    return set->token_key ? jws_key_read(&s->token_key, set->token_key,
-                                         (enum jws_algorithm)set->token_algorithm, JWS_VERIFY, eb)
-                          : ERR_OK;
+    return jws_keys_read(&s->token_keys, set->token_keys.values, set->token_keys.n,
+                         (enum jws_algorithm)set->token_algorithm, eb);
 }
 
 /* Sockets, database, event loop and threads are there, and nobody has been served yet. */
@@ -232,7 +232,7 @@ run(struct server *s, struct settings *settings, struct store *store, struct sto
     if (err == ERR_OK)
         err = loop_open(s, eb);
     if (err != ERR_OK) {
-        jws_key_finish(&s->token_key);
+        jws_keys_finish(&s->token_keys);
         grants_finish(&s->open);
         store_close(store);
         store_close(writable);
@@ -256,7 +256,7 @@ run(struct server *s, struct settings *settings, struct store *store, struct sto
     loop_close(s);
     addresses_finish(&s->addresses);
     deadlines_finish(&s->ends);
-    jws_key_finish(&s->token_key);
+    jws_keys_finish(&s->token_keys);
     grants_finish(&s->open);
     return err;
 }

@@ -53,7 +53,7 @@ settings_check(const struct settings *s, struct errbuf *eb)
         return err_set(eb, ERR_INVALID, "--record-bytes is above --turn-bytes");
     if (s->body_max > s->publish_bytes)
         return err_set(eb, ERR_INVALID, "--body-bytes is above --publish-bytes");
-    if (!s->token_key && (s->token_cookie || s->token_audience || s->token_issuer))
+    if (s->token_keys.n == 0 && (s->token_cookie || s->token_audience || s->token_issuer))
         return err_set(eb, ERR_INVALID,
                        "--token-cookie, --token-audience and --token-issuer need --token-key");
     err = settings_public(s, &open, eb);
@@ -99,10 +99,23 @@ size_of(enum option_kind kind)
 }
 
 static bool
+same_list(const struct option_list *a, const struct option_list *b)
+{
+    if (a->n != b->n)
+        return false;
+    for (size_t i = 0; i < a->n; i++)
+        if (strcmp(a->values[i], b->values[i]) != 0)
+            return false;
+    return true;
+}
+
+static bool
 same(enum option_kind kind, const void *a, const void *b)
 {
     const char *x, *y;
 
+    if (kind == OPTION_LIST)
+        return same_list(a, b);
     if (kind != OPTION_TEXT)
         return memcmp(a, b, size_of(kind)) == 0;
     memcpy(&x, a, sizeof x);
@@ -113,7 +126,7 @@ same(enum option_kind kind, const void *a, const void *b)
 static void
 exchange(void *a, void *b, size_t n)
 {
-    char kept[sizeof(int64_t) + sizeof(char *)];
+    char kept[sizeof(struct option_list)];
 
     memcpy(kept, a, n);
     memcpy(a, b, n);

@@ -17,6 +17,7 @@
 #define OPTION_TYPE_DURATION int64_t
 #define OPTION_TYPE_CHOICE int64_t
 #define OPTION_TYPE_TEXT char *
+#define OPTION_TYPE_LIST struct option_list
 
 struct settings {
 #define OPTION(kind, member, ...) OPTION_TYPE_##kind member;

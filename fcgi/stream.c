@@ -11,6 +11,7 @@
 #include "fcgi/respond.h"
 #include "fcgi/seat.h"
 #include "fcgi/state.h"
+#include "http/access.h"
 #include "sql/locate.h"
 #include "stream/sse.h"
 
@@ -431,7 +432,7 @@ stream(struct conn *c, const struct request *r, const struct access *access)
     st = mem_zalloc(sizeof *st);
     if (!st) {
         conn_drop(c, REASON_NO_MEMORY);
-    } else if (c->server->draining || !seat_take(&st->seat, c)) {
+    } else if (c->server->draining || !seat_take(&st->seat, c, access->signer)) {
         mem_free(st);
         come_back_later(c);
     } else {

@@ -93,7 +93,7 @@ take_token(const struct access_rules *rules, const struct request *r, bool neede
     enum err err;
 
     *good = false;
-    if (!rules->tokens->key.bytes)
+    if (!token_used(rules->tokens))
         return ERR_OK;
     switch (find_token(rules, r, &text)) {
     case SOURCE_NONE:
@@ -148,7 +148,7 @@ decide_read(const struct access_rules *rules, const struct request *r, const str
     grants_finish(&server);
     if (err == ERR_OK && a->status == 0 && grants_none(&a->read))
         deny(a, 403, "", "nothing may be read here");
-    else if (!t && !r->topics.p && rules->tokens->key.bytes)
+    else if (!t && !r->topics.p && token_used(rules->tokens))
         a->challenge = NEEDED;
     return err;
 }
@@ -199,7 +199,7 @@ access_decide(const struct access_rules *rules, const struct request *r, int64_t
     grants_init(&a->read);
     grants_init(&a->write);
     a->is_private =
-        rules->tokens->key.bytes || r->topics.p || r->user.n > 0 || r->authorization.n > 0;
+        token_used(rules->tokens) || r->topics.p || r->user.n > 0 || r->authorization.n > 0;
     err = take_token(rules, r, needed, now_ms, a, &t, &good);
     if (err == ERR_OK && a->status == 0) {
         if (writing)
@@ -209,6 +209,7 @@ access_decide(const struct access_rules *rules, const struct request *r, int64_t
     }
     if (good) {
         a->expires_ms = t.expires_ms;
+        a->signer = t.signer;
         token_finish(&t);
     }
     if (err != ERR_OK)

@@ -37,6 +37,7 @@ struct access {
     struct grants write;   /* of a POST */
     bool is_private;       /* what is read depends on who asks: shared caches must not keep it */
     int64_t expires_ms;    /* wall clock; TOKEN_NEVER */
+    uint64_t signer;       /* fingerprint of the key that has signed the token; 0: there was none */
 };
 
 /* ERR_OK, or ERR_NOMEM: nothing needs to be finished then. */

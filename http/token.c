@@ -122,12 +122,27 @@ take_grants(struct json_object *claims, struct token *t, struct errbuf *eb)
     return err == ERR_OK ? take_patterns(freshet, "write", &t->write, eb) : err;
 }
 
+bool
+token_used(const struct token_rules *rules)
+{
+    return rules->key.bytes || (rules->keys && rules->keys->n > 0);
+}
+
+static enum err
+check_signature(const struct token_rules *rules, struct text s, struct json_object **claims,
+                struct token *t, struct errbuf *eb)
+{
+    t->signer = 0;
+    return rules->keys ? jws_verify_with(rules->keys, s, claims, &t->signer, eb)
+                       : jws_verify(&rules->key, s, claims, eb);
+}
+
 enum err
 token_verify(const struct token_rules *rules, struct text s, int64_t now_ms, struct token *t,
              struct errbuf *eb)
 {
     struct json_object *claims;
-    enum err err = jws_verify(&rules->key, s, &claims, eb);
+    enum err err = check_signature(rules, s, &claims, t, eb);
 
     if (err != ERR_OK)
         return err;

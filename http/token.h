@@ -18,16 +18,22 @@
 #define TOKEN_NEVER INT64_MAX
 
 struct token_rules {
-    struct jws_key key;   /* owned by whoever made it; no bytes: tokens are not used at all */
+    struct jws_key key;   /* owned by whoever made it; without bytes and without keys below, tokens
+                           * are not used at all */
     const char *audience; /* NULL: only tokens without an audience are good */
     const char *issuer;   /* NULL: whoever has the key */
     int64_t leeway_ms;    /* how far the issuer's clock may be off */
+    const struct jws_keys *keys; /* instead of the key above, several that are ready; or NULL */
 };
 
 struct token {
     struct grants read, write;
     int64_t expires_ms; /* wall clock, with the leeway; TOKEN_NEVER */
+    uint64_t signer;    /* fingerprint of the key; 0 when it is the one above */
 };
+
+/* True when there is a key. */
+bool token_used(const struct token_rules *rules);
 
 /* ERR_INVALID with a text for the sender, ERR_NOMEM; then nothing needs to be finished. */
 enum err token_verify(const struct token_rules *rules, struct text s, int64_t now_ms,

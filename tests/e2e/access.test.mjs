@@ -11,7 +11,7 @@ import { ask } from './kit/ask.mjs';
 import { curl } from './kit/curl.mjs';
 import { program } from './kit/env.mjs';
 import { run } from './kit/process.mjs';
-import { makeKeys, makeToken, tamper } from './kit/token.mjs';
+import { makeKeys, makeKeySet, makeToken, tamper } from './kit/token.mjs';
 import { until } from './kit/wait.mjs';
 import { World } from './kit/world.mjs';
 
@@ -123,6 +123,23 @@ const table = () => [
     // public keys
     ['RS256', 'rs', bearer(makeToken(keys.rsa.private, grants, { alg: 'RS256' })), 200],
     ['ES256', 'es', bearer(makeToken(keys.ec.private, grants, { alg: 'ES256' })), 200],
+    ['EdDSA', 'ed', bearer(makeToken(keys.ed.private, grants, { alg: 'EdDSA' })), 200],
+    ['EdDSA with another key', 'ed', bearer(makeToken(makeKeys().ed.private, grants, { alg: 'EdDSA' })), 401],
+    ['other claims under an EdDSA signature', 'ed', bearer(tamper(makeToken(keys.ed.private, grants, { alg: 'EdDSA' }), { claims: { freshet: { read: ['*'] } } })), 401],
+    ['the Ed25519 public key as an HMAC secret', 'ed', bearer(makeToken(keys.ed.public, grants)), 401],
+    // a key set: alg and kid choose among its keys
+    ['RS256 of a set', 'set', bearer(makeToken(keys.rsa.private, grants, { alg: 'RS256', header: { kid: 'rsa' } })), 200],
+    ['ES256 of a set', 'set', bearer(makeToken(keys.ec.private, grants, { alg: 'ES256', header: { kid: 'ec' } })), 200],
+    ['EdDSA of a set', 'set', bearer(makeToken(keys.ed.private, grants, { alg: 'EdDSA', header: { kid: 'ed' } })), 200],
+    ['HS256 of a set', 'set', bearer(makeToken(keys.secret, grants, { header: { kid: 'secret' } })), 200],
+    ['no kid: every key of the algorithm is tried', 'set', bearer(makeToken(keys.ec.private, grants, { alg: 'ES256' })), 200],
+    ['a kid that the set does not have', 'set', bearer(makeToken(keys.ec.private, grants, { alg: 'ES256', header: { kid: 'old' } })), 401],
+    ['the kid of another key', 'set', bearer(makeToken(keys.ec.private, grants, { alg: 'ES256', header: { kid: 'rsa' } })), 401],
+    ['the kid of another key of this algorithm', 'set', bearer(makeToken(keys.ec.private, grants, { alg: 'ES256', header: { kid: 'ec2' } })), 401],
+    ['a kid that is no text', 'set', bearer(makeToken(keys.ec.private, grants, { alg: 'ES256', header: { kid: 7 } })), 200],
+    ['a public key of the set as an HMAC secret', 'set', bearer(makeToken(keys.rsa.public, grants, { header: { kid: 'rsa' } })), 401],
+    ['a public key of the set as the secret with the secret\'s kid', 'set', bearer(makeToken(keys.rsa.public, grants, { header: { kid: 'secret' } })), 401],
+    ['alg none where a set is configured', 'set', bearer(makeToken('', grants, { alg: 'none', header: { kid: 'secret' } })), 401],
     ['the RSA public key as an HMAC secret', 'rs', bearer(makeToken(keys.rsa.public, grants)), 401],
     ['the same without its last line end', 'rs', bearer(makeToken(keys.rsa.public.trim(), grants)), 401],
     ['the EC public key as an HMAC secret', 'es', bearer(makeToken(keys.ec.public, grants)), 401],
@@ -160,6 +177,9 @@ describe('access through nginx', () => {
             ['--token-audience', 'events', '--token-issuer', 'login', '--token-leeway', '20s']);
         worlds.rs = await openWorld('rs', keys.rsa.public, 'RS256');
         worlds.es = await openWorld('es', keys.ec.public, 'ES256');
+        worlds.ed = await openWorld('ed', keys.ed.public, 'EdDSA');
+        worlds.set = await openWorld('set', makeKeySet({ rsa: keys.rsa.public, ec: keys.ec.public,
+            ec2: makeKeys().ec.public, ed: keys.ed.public, secret: keys.secret }), 'HS256');
     });
     after(async () => {
         for (const world of Object.values(worlds))
@@ -289,6 +309,69 @@ describe('access through nginx', () => {
         }
     });
 
+    it('two keys are good side by side; streams and polls of one that goes end, and come back with the next one', async () => {
+        const [old, fresh] = [makeKeys().secret, makeKeys().secret];
+        const second = join(dir, 'second');
+        writeFileSync(second, fresh);
+        const world = await openWorld('first', old, 'HS256', ['--token-key', second]);
+        try {
+            const token = (key) => ({ Authorization: `Bearer ${makeToken(key, grants)}` });
+            const follow = (key, from) => world.live('?topic=own', { headers: { ...token(key), ...from } });
+            const poll = (key) => curl([...header('Accept', 'application/json'), ...header('Authorization', token(key).Authorization),
+                world.url('?topic=own&wait=30')], { seconds: 25 });
+            const [a, b, vouched] = [await follow(old), await follow(fresh), await world.live('?topic=own', { headers: { 'X-Topics': 'own' } })];
+            const [pollA, pollB] = [poll(old), poll(fresh)];
+            const id = world.db.publish({ topic: 'own', data: 'to both' });
+            await Promise.all([a, b].map((stream) => stream.take(1)));
+            assert.equal((await pollA).status, 200);
+            await pollB;
+            const waits = [poll(old), poll(fresh)];
+            await until('two polls that wait', async () => {
+                world.responder.process.signal('SIGUSR1');
+                return /streams_open=5 /.test(world.responderLog().split('\n').findLast((line) => line.includes('streams_open=')) ?? '');
+            });
+            writeFileSync(world.keyFile, fresh); // the old one is gone
+            world.responder.process.signal('SIGHUP');
+            await a.end(6000);
+            assert.equal(a.error, undefined);
+            assert.equal((await waits[0]).status, 200);
+            await until('the log line', () => /token key read again: 2 in use, 0 ignored; ended 2 streams/.test(world.responderLog()));
+            assert.match(world.responderLog(), /stream end reason=expired/);
+            assert.equal((await ask(['-H', `Authorization: ${token(old).Authorization}`], world.url())).status, 401);
+            world.db.publish({ topic: 'own', data: 'after' });
+            await Promise.all([b, vouched].map((stream) => stream.until('the event', () => stream.events.at(-1)?.data === 'after')));
+            assert.equal(JSON.parse((await waits[1]).body).events.at(-1).data, 'after');
+            const next = await world.stream('?topic=own', { headers: { ...token(fresh), 'Last-Event-ID': `${id}-${world.db.epoch}` } });
+            assert.deepEqual((await next.take(1)).map((one) => one.data), ['after']);
+            // A file that cannot be used changes nothing, and ends nobody.
+            writeFileSync(second, '{"keys":[]}');
+            world.responder.process.signal('SIGHUP');
+            await until('the log line', () => /the token key stays as it is: .*no key in it/.test(world.responderLog()));
+            assert.equal(b.ended, undefined);
+        } finally {
+            await world.close();
+        }
+    });
+
+    it('a key that leaves its set takes its streams along, the others stay', async () => {
+        const set = (...names) => makeKeySet(Object.fromEntries(names.map((name) => [name, { rsa: keys.rsa, ec: keys.ec, ed: keys.ed }[name].public])));
+        const world = await openWorld('leaving', set('rsa', 'ec', 'ed'), 'HS256');
+        try {
+            const follow = (alg, kid, key) => world.live('?topic=own', {
+                headers: { Authorization: `Bearer ${makeToken(key, grants, { alg, header: { kid } })}` } });
+            const [rs, es, ed] = [await follow('RS256', 'rsa', keys.rsa.private), await follow('ES256', 'ec', keys.ec.private),
+                await follow('EdDSA', 'ed', keys.ed.private)];
+            writeFileSync(world.keyFile, set('ed', 'rsa'));
+            world.responder.process.signal('SIGHUP');
+            await es.end(6000);
+            await until('the log line', () => world.responderLog().includes('2 in use, 0 ignored; ended 1 streams'));
+            world.db.publish({ topic: 'own', data: 'x' });
+            await Promise.all([rs, ed].map((stream) => stream.take(1)));
+        } finally {
+            await world.close();
+        }
+    });
+
     it('freshet token makes what the responder takes, and nginx or lighttpd passes on', async () => {
         const make = (kind, key, ...args) => {
             const file = join(dir, `${kind}.private`);
@@ -301,6 +384,7 @@ describe('access through nginx', () => {
             hs: make('hs', keys.secret),
             rs: make('rs', keys.rsa.private, '--algorithm', 'RS256'),
             es: make('es', keys.ec.private, '--algorithm', 'ES256'),
+            ed: make('ed', keys.ed.private, '--algorithm', 'EdDSA'),
             strict: make('hs', keys.secret, '--audience', 'events', '--issuer', 'login'),
         };
         for (const [name, token] of Object.entries(tokens)) {

@@ -57,6 +57,18 @@ string(const struct settings *s, const struct option_row *row)
     return *(char *const *)((const char *)s + row->offset);
 }
 
+static const struct option_list *
+list(const struct settings *s, const struct option_row *row)
+{
+    return (const struct option_list *)((const char *)s + row->offset);
+}
+
+static bool
+is_number(const struct option_row *row)
+{
+    return row->kind != OPTION_TEXT && row->kind != OPTION_LIST;
+}
+
 /* The n-th of the words in "a|b|c". */
 static struct text
 word(const char *words, int64_t n)
@@ -71,7 +83,7 @@ check_bounds(const struct settings *s)
 {
     for (size_t i = 0; i < settings_options.n_rows; i++) {
         const struct option_row *row = &settings_options.rows[i];
-        int64_t value = row->kind == OPTION_TEXT ? 0 : number(s, row);
+        int64_t value = is_number(row) ? number(s, row) : 0;
 
         if (row->kind == OPTION_COUNT || row->kind == OPTION_SIZE || row->kind == OPTION_DURATION)
             FUZZ_CHECK(value >= row->min && value <= row->max, "%s is %lld", row->name,
@@ -102,9 +114,42 @@ fits(const char *s)
     return s && is_plain(s) && strlen(s) < 150;
 }
 
+/* The same of all texts that the setting has. */
+static bool
+all_fit(const struct settings *s, const struct option_row *row)
+{
+    bool fit = row->kind != OPTION_TEXT || fits(string(s, row));
+
+    for (size_t i = 0; row->kind == OPTION_LIST && i < list(s, row)->n; i++)
+        fit = fit && fits(list(s, row)->values[i]);
+    return fit;
+}
+
+static void
+check_same(const struct settings *a, const struct settings *b, const struct option_row *row,
+           const char *what)
+{
+    if (is_number(row))
+        FUZZ_CHECK(number(a, row) == number(b, row), "%s", what);
+    if (row->kind == OPTION_TEXT)
+        FUZZ_CHECK(strcmp(string(a, row), string(b, row)) == 0, "%s is \"%s\"", what,
+                   string(b, row));
+    if (row->kind != OPTION_LIST)
+        return;
+    FUZZ_CHECK(list(a, row)->n == list(b, row)->n, "%s has %zu", what, list(b, row)->n);
+    for (size_t i = 0; i < list(a, row)->n; i++)
+        FUZZ_CHECK(strcmp(list(a, row)->values[i], list(b, row)->values[i]) == 0, "%s is \"%s\"",
+                   what, list(b, row)->values[i]);
+}
+
+/* Of a list a line for each. */
 static void
 put_setting(struct buf *b, const struct settings *s, const struct option_row *row)
 {
+    for (size_t i = 0; row->kind == OPTION_LIST && i < list(s, row)->n; i++)
+        buf_format(b, "%s = %s\n", row->name, list(s, row)->values[i]);
+    if (row->kind == OPTION_LIST)
+        return;
     buf_format(b, "%s = ", row->name);
     switch (row->kind) {
     case OPTION_FLAG:
@@ -120,8 +165,9 @@ put_setting(struct buf *b, const struct settings *s, const struct option_row *ro
     case OPTION_CHOICE:
         buf_text(b, word(row->argument, number(s, row)));
         break;
-    case OPTION_TEXT:
     case OPTION_LIST:
+        break;
+    case OPTION_TEXT:
         buf_string(b, string(s, row));
         break;
     }
@@ -140,18 +186,15 @@ check_again(const struct settings *s)
     for (size_t i = 0; i < settings_options.n_rows; i++) {
         const struct option_row *row = &settings_options.rows[i];
 
-        if (row->kind != OPTION_TEXT || fits(string(s, row)))
+        if (all_fit(s, row))
             put_setting(&b, s, row);
     }
     FUZZ_CHECK(load(buf_view(&b), &again, &eb) == ERR_OK, "%s", eb.text);
     for (size_t i = 0; i < settings_options.n_rows; i++) {
         const struct option_row *row = &settings_options.rows[i];
 
-        if (row->kind != OPTION_TEXT)
-            FUZZ_CHECK(number(s, row) == number(&again, row), "%s", row->name);
-        else if (fits(string(s, row)))
-            FUZZ_CHECK(strcmp(string(s, row), string(&again, row)) == 0, "%s is \"%s\"", row->name,
-                       string(&again, row));
+        if (all_fit(s, row))
+            check_same(s, &again, row, row->name);
     }
     option_finish(&settings_options, &again);
     buf_finish(&b);
@@ -218,12 +261,15 @@ check_on_command_line(const struct settings *s)
         struct buf b;
         int rest;
 
-        if (row->kind == OPTION_TEXT && !string(s, row))
+        if ((row->kind == OPTION_TEXT && !string(s, row)) ||
+            (row->kind == OPTION_LIST && list(s, row)->n != 1))
             continue;
         buf_init(&b, SIZE_MAX / 2);
         buf_format(&b, "--%s=", row->name);
         if (row->kind == OPTION_TEXT) {
             buf_string(&b, string(s, row));
+        } else if (row->kind == OPTION_LIST) {
+            buf_string(&b, list(s, row)->values[0]);
         } else {
             struct buf line;
 
@@ -235,10 +281,7 @@ check_on_command_line(const struct settings *s)
         argv[1] = buf_take(&b);
         FUZZ_CHECK(option_parse(&settings_options, &again, 2, argv, &rest, &outcome, &eb) == ERR_OK,
                    "%s: %s", argv[1], eb.text);
-        if (row->kind == OPTION_TEXT)
-            FUZZ_CHECK(strcmp(string(s, row), string(&again, row)) == 0, "%s", argv[1]);
-        else
-            FUZZ_CHECK(number(s, row) == number(&again, row), "%s", argv[1]);
+        check_same(s, &again, row, argv[1]);
         option_finish(&settings_options, &again);
         mem_free(argv[1]);
     }

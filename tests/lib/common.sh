@@ -47,7 +47,7 @@ install_missing() {
 }
 
 BUILD_PACKAGES='gcc libc6-dev make autoconf automake pkg-config libfcgi-dev libjson-c-dev
-    libsqlite3-dev libuv1-dev libinih-dev libjwt-dev uthash-dev libseccomp-dev
+    libsqlite3-dev libuv1-dev libinih-dev libssl-dev uthash-dev libseccomp-dev
     libcurl4-openssl-dev'
 RUN_PACKAGES='nginx=nginx lighttpd=lighttpd sqlite3 curl'
 

@@ -65,4 +65,27 @@ static const char other_ec_private[] =
 static const char secret[] = "a secret of the tests, 32 bytes or more";
 static const char other_secret[] = "another secret of at least that length";
 
+static const char ed_private[] =
+    "-----BEGIN PRIVATE KEY-----\n"
+    "MC4CAQAwBQYDK2VwBCIEIMTg9B1nR8hGfSgMn98ebFNeE0ZZbbM4UYYwB1PMTTb8\n"
+    "-----END PRIVATE KEY-----\n";
+
+static const char ed_public[] = "-----BEGIN PUBLIC KEY-----\n"
+                                "MCowBQYDK2VwAyEAhYVu3rVpzwoe0fvooAcFX1joxYE6GFw+SebLPtOASuc=\n"
+                                "-----END PUBLIC KEY-----\n";
+
+/* The members of the public ones as JSON Web Keys. */
+#define RSA_JWK                                                                                    \
+    "\"kty\":\"RSA\",\"n\":\"xHW_UJ5wCYy3bRbGWIhvS-VW4D8hiz-gjsE-N0yhfyaEjytYjj-NAV9JWzUYelX-"     \
+    "1bqcHqhuogG3_"                                                                                \
+    "MuFFuQGCcz7oZiPEa3KJvDj3VmufJhr8ixLb5tje8dd3DikBFFwqXBk3mdRqx8LnWGcotNLpFTg7iR4nlHrPGzXFxUUS" \
+    "PaiLE9Sd88TBAKvjhFFKg9g9It5IXiZ-Xm1fzOd5Dgr_"                                                 \
+    "a0vfadII6qeJmw5qA763EEXT9aehJkYTqUzPzizfDC7sK1Rc4WFVFil1clLEobzDlq9_a9khXODcuX8_LnhVj_"       \
+    "GW3T3mine6c2GhFMIKSjPtEsN47voIu8yFMEO6i1_Vw\",\"e\":\"AQAB\""
+#define EC_JWK                                                                                     \
+    "\"kty\":\"EC\",\"x\":\"GAXMajgvKuXwgKqHrjrRuOMQlevsG5dvgIcctxFMYWA\",\"y\":"                  \
+    "\"DLRWl0gZvBhVrPkOtktuB8uUHSuFYjHWjoRdG0lLC4Q\",\"crv\":\"P-256\""
+#define ED_JWK                                                                                     \
+    "\"crv\":\"Ed25519\",\"x\":\"hYVu3rVpzwoe0fvooAcFX1joxYE6GFw-SebLPtOASuc\",\"kty\":\"OKP\""
+
 #endif

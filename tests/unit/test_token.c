@@ -19,6 +19,7 @@
 #include "http/grants.h"
 #include "tests/unit/grants_text.h"
 #include "tests/unit/keys.h"
+#include "tests/unit/sign.h"
 
 #define COUNT_OF(array) (sizeof(array) / sizeof *(array))
 
@@ -110,6 +111,24 @@ a_key_is_what_its_algorithm_needs_or_refused(void **state)
         {ec_private, "private key", JWS_ES256, JWS_VERIFY},
         {secret, "no PEM public key", JWS_RS256, JWS_VERIFY},
         {ec_public, "needs a PEM private key", JWS_ES256, JWS_SIGN},
+        {ed_public, NULL, JWS_EDDSA, JWS_VERIFY},
+        {ed_private, NULL, JWS_EDDSA, JWS_SIGN},
+        {ed_private, "private key", JWS_EDDSA, JWS_VERIFY},
+        {ec_public, "Ed25519", JWS_EDDSA, JWS_VERIFY},
+        {ed_public, "P-256", JWS_ES256, JWS_VERIFY},
+        {rsa_private, "a private key of the curve", JWS_ES256, JWS_SIGN},
+        {"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "RSA with at least",
+         JWS_RS256, JWS_VERIFY},
+        /* What everybody knows is no secret, however it is written. */
+        {ed_public, "is the algorithm right", JWS_HS256, JWS_VERIFY},
+        {"MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=", "is the algorithm right",
+         JWS_HS256, JWS_VERIFY},
+        {"MCowBQYDK2Vw\r\nAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\r\n",
+         "is the algorithm right", JWS_HS256, JWS_VERIFY},
+        {"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINdamAGCsQq31Uv+08lkBzoO4XLz2qYjJa8CGmj3B1Ea a@b",
+         "is the algorithm right", JWS_HS256, JWS_VERIFY},
+        {"{\"keys\":[{" ED_JWK "}]}", "is the algorithm right", JWS_HS256, JWS_SIGN},
+        {"{" RSA_JWK "}", "is the algorithm right", JWS_HS256, JWS_VERIFY},
     };
 
     (void)state;
@@ -122,6 +141,40 @@ a_key_is_what_its_algorithm_needs_or_refused(void **state)
             fail_msg("row %zu: %d %s", i, err, eb.text);
         assert_true((k.bytes != NULL) == (err == ERR_OK));
         jws_key_finish(&k);
+    }
+}
+
+static void
+a_key_in_der_is_no_secret(void **state)
+{
+    static const char *const pems[] = {rsa_public, ec_public,  ed_public,
+                                       rsa_1024,   ec_private, rsa_private};
+
+    (void)state;
+    for (size_t i = 0; i < 2 * COUNT_OF(pems); i++) {
+        const char *pem = pems[i / 2];
+        const char *from = strchr(pem, '\n'), *to = strstr(pem, "-----END");
+        char file[] = "freshet-key.XXXXXX";
+        int fd = mkstemp(file);
+        struct errbuf eb = {""};
+        struct jws_keys keys;
+        char *files[] = {file};
+        struct jws_key k;
+        struct buf der;
+
+        buf_init(&der, 10000);
+        assert_true(base64_decode_pem((struct text){from, (size_t)(to - from)}, &der));
+        if (i % 2 == 1)
+            buf_string(&der, "\r\n");
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, der.data, der.length), der.length);
+        close(fd);
+        if (jws_key_read(&k, file, JWS_HS256, JWS_VERIFY, &eb) != ERR_INVALID ||
+            !strstr(eb.text, "is the algorithm right"))
+            fail_msg("row %zu: %s", i, eb.text);
+        assert_int_equal(jws_keys_read(&keys, files, 1, JWS_HS256, NULL), ERR_INVALID);
+        unlink(file);
+        buf_finish(&der);
     }
 }
 
@@ -156,6 +209,7 @@ what_is_signed_is_verified(void **state)
         {secret, secret, JWS_HS256},
         {rsa_private, rsa_public, JWS_RS256},
         {ec_private, ec_public, JWS_ES256},
+        {ed_private, ed_public, JWS_EDDSA},
     };
 
     (void)state;
@@ -180,6 +234,200 @@ what_is_signed_is_verified(void **state)
         jws_key_finish(&sign);
         jws_key_finish(&verify);
     }
+}
+
+/* ---- several keys ---- */
+
+static enum err
+read_keys(const char *const *contents, size_t n, enum jws_algorithm algorithm,
+          struct jws_keys *keys, struct errbuf *eb)
+{
+    char names[4][20], *files[4];
+    enum err err;
+
+    for (size_t i = 0; i < n; i++) {
+        int fd;
+
+        strcpy(names[i], "freshet-key.XXXXXX");
+        files[i] = names[i];
+        fd = mkstemp(names[i]);
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, contents[i], strlen(contents[i])), strlen(contents[i]));
+        close(fd);
+    }
+    err = jws_keys_read(keys, files, n, algorithm, eb);
+    for (size_t i = 0; i < n; i++)
+        unlink(files[i]);
+    return err;
+}
+
+/* The key that lets a token in, by its number from 1; 0: none does. */
+static size_t
+signer_of(const struct jws_keys *keys, const char *algorithm, const char *key, const char *kid,
+          struct errbuf *eb)
+{
+    struct json_object *payload;
+    struct buf header, token;
+    uint64_t fingerprint;
+    size_t found = 0;
+    enum err err;
+
+    buf_init(&header, 1000);
+    buf_init(&token, JWS_TOKEN_MAX);
+    buf_format(&header, kid ? "{\"alg\":\"%s\",\"kid\":\"%s\"}" : "{\"alg\":\"%s\"}", algorithm,
+               kid);
+    buf_byte(&header, '\0');
+    sign_token(&token, algorithm, key, header.data, "{\"sub\":\"42\"}");
+    err = jws_verify_with(keys, buf_view(&token), &payload, &fingerprint, eb);
+    if (err == ERR_OK) {
+        json_object_put(payload);
+        assert_true(jws_keys_have(keys, fingerprint));
+        while (keys->one[found++].fingerprint != fingerprint)
+            ;
+    } else {
+        assert_int_equal(err, ERR_INVALID);
+    }
+    buf_finish(&header);
+    buf_finish(&token);
+    return found;
+}
+
+static void
+old_and_new_key_are_good_side_by_side(void **state)
+{
+    const char *const both[] = {secret, other_secret};
+    struct jws_keys keys, later;
+    struct errbuf eb = {""};
+
+    (void)state;
+    assert_int_equal(read_keys(both, 2, JWS_HS256, &keys, &eb), ERR_OK);
+    assert_int_equal(signer_of(&keys, "HS256", secret, NULL, &eb), 1);
+    assert_int_equal(signer_of(&keys, "HS256", other_secret, NULL, &eb), 2);
+    assert_int_equal(signer_of(&keys, "HS256", other_secret, "any name", &eb), 2);
+    assert_int_equal(signer_of(&keys, "HS256", "a third one", NULL, &eb), 0);
+    assert_string_equal(eb.text, "the token's signature does not match");
+    assert_int_equal(signer_of(&keys, "RS256", rsa_private, NULL, &eb), 0);
+    assert_string_equal(eb.text, "the token is not signed with HS256");
+    /* The same key, read again from another place, is the same. */
+    assert_int_equal(read_keys(both + 1, 1, JWS_HS256, &later, &eb), ERR_OK);
+    assert_false(jws_keys_have(&later, keys.one[0].fingerprint));
+    assert_true(jws_keys_have(&later, keys.one[1].fingerprint));
+    jws_keys_finish(&later);
+    jws_keys_finish(&keys);
+    assert_int_equal(keys.n, 0);
+}
+
+#define SECRET_JWK "\"kty\":\"oct\",\"k\":\"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY\""
+#define SECRET_OF_IT "0123456789abcdef0123456789abcdef"
+
+static void
+the_keys_of_a_set_are_chosen_by_name_and_algorithm(void **state)
+{
+    static const char set[] =
+        "{\"keys\":[{\"kid\":\"r\"," RSA_JWK "},{\"kid\":\"e\",\"use\":\"sig\"," EC_JWK "},{" ED_JWK
+        ",\"key_ops\":[\"verify\"],\"alg\":\"EdDSA\"},"
+        "{\"kid\":\"o\\u002f\"," SECRET_JWK "}]} \n";
+    const char *const files[] = {set, ec_public};
+    struct errbuf eb = {""};
+    struct jws_keys keys;
+
+    (void)state;
+    /* Of the set each key says its algorithm, of the other file it is the operator's. */
+    assert_int_equal(read_keys(files, 2, JWS_ES256, &keys, &eb), ERR_OK);
+    assert_int_equal(keys.n, 5);
+    assert_int_equal(keys.ignored, 0);
+    assert_true(keys.one[1].fingerprint == keys.one[4].fingerprint);
+    assert_int_equal(signer_of(&keys, "RS256", rsa_private, "r", &eb), 1);
+    assert_int_equal(signer_of(&keys, "RS256", rsa_private, NULL, &eb), 1);
+    assert_int_equal(signer_of(&keys, "RS256", rsa_private, "x", &eb), 0);
+    assert_string_equal(eb.text, "the key that the token names (kid) is not known");
+    assert_int_equal(signer_of(&keys, "ES256", ec_private, "e", &eb), 2);
+    assert_int_equal(signer_of(&keys, "ES256", ec_private, "r", &eb), 2); /* the file has no name */
+    assert_int_equal(signer_of(&keys, "ES256", other_ec_private, "e", &eb), 0);
+    assert_int_equal(signer_of(&keys, "EdDSA", ed_private, NULL, &eb), 3);
+    assert_int_equal(signer_of(&keys, "EdDSA", ed_private, "x", &eb), 3);
+    assert_int_equal(signer_of(&keys, "HS256", SECRET_OF_IT, "o/", &eb), 4);
+    assert_int_equal(signer_of(&keys, "HS256", SECRET_OF_IT, "o", &eb), 0);
+    /* What is public in the set is no secret of it. */
+    assert_int_equal(signer_of(&keys, "HS256", rsa_public, "r", &eb), 0);
+    assert_int_equal(signer_of(&keys, "HS256", ed_public, NULL, &eb), 0);
+    assert_int_equal(signer_of(&keys, "none", "", NULL, &eb), 0);
+    assert_string_equal(eb.text, "the token is malformed");
+    jws_keys_finish(&keys);
+}
+
+static void
+a_set_has_a_key_that_serves_or_is_refused(void **state)
+{
+    static const struct {
+        const char *set;
+        size_t n, ignored;
+        const char *why;
+    } rows[] = {
+        {"{" ED_JWK "}", 1, 0, NULL},
+        {"{\"keys\":[{" ED_JWK "},{" EC_JWK ",\"use\":\"enc\"}]}", 1, 1, NULL},
+        {"{\"keys\":[{" ED_JWK "},{" RSA_JWK ",\"alg\":\"PS256\"}]}", 1, 1, NULL},
+        {"{\"keys\":[{" ED_JWK "},{\"kty\":\"new\"},{}]}", 1, 2, NULL},
+        {"{\"keys\":[{" ED_JWK "},{\"kty\":\"EC\",\"crv\":\"P-384\",\"x\":\"AA\",\"y\":\"AA\"}]}",
+         1, 1, NULL},
+        {"{\"keys\":[{" ED_JWK ",\"key_ops\":[\"sign\"]}]}", 0, 0, "no key in it"},
+        {"{\"keys\":[]}", 0, 0, "no key in it"},
+        {"{\"keys\":[{\"kty\":\"oct\",\"k\":\"c2hvcnQ\"}]}", 0, 0, "no key in it"},
+        {"{\"keys\":[{\"kty\":\"RSA\",\"n\":"
+         "\"sXchDaQebHnPiGvyDOAT4saGEUetSyo9MKLOoWFsueri23bOdgWp4Dy1Wl"
+         "UzewbgBHod5pcM9H95GQRV3JDXboIRROSBigeC5yjU1hGzHHyXss8UDprecbAYxknTcQkhslANGRUZmdTOQ5qTRsL"
+         "A"
+         "t6BTYuyvVRdhS8exSZEy_c4gs_7svlJJQ4H9_NxsiIoLwAEk7-Q3UXERGYw_75IDrGA84-lA_-"
+         "Ct4eTlXHBIY2EaV7t"
+         "7LjJaynVJCpkv4LKjTTAumiGUIuQhrNhZLuF_RJLqHpM2kgWFLU7-"
+         "VTdL1VbC2tejvcI2BlMkEpk1BzBZI0KQB0GaDW"
+         "FLN-aEAw3vRw\",\"e\":\"AQAB\"}]}",
+         1, 0, NULL}, /* RFC 7515, A.2 */
+        {"{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\","
+         "\"x\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\"y\":"
+         "\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+         "AAAAAAAA\"}]}",
+         0, 0, "no key in it"}, /* not on the curve */
+        {"{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AAAA\"}]}", 0, 0, "no key in it"},
+        {"{\"keys\":[{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":7}]}", 0, 0, "no key in it"},
+        {"{\"keys\":[{" ED_JWK ",\"d\":\"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A\"}]}", 0, 0,
+         "private key"},
+        {"{\"keys\":[7]}", 0, 0, "not a JSON object"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct errbuf eb = {""};
+        struct jws_keys keys;
+        enum err err = read_keys(&rows[i].set, 1, JWS_HS256, &keys, &eb);
+
+        if (!rows[i].why != (err == ERR_OK) || (err != ERR_OK && !strstr(eb.text, rows[i].why)) ||
+            keys.n != rows[i].n || keys.ignored != rows[i].ignored)
+            fail_msg("row %zu: %d, %zu keys, %zu ignored, %s", i, err, keys.n, keys.ignored,
+                     eb.text);
+        jws_keys_finish(&keys);
+    }
+}
+
+static void
+there_is_a_bound_for_keys(void **state)
+{
+    struct errbuf eb = {""};
+    struct jws_keys keys;
+    const char *set;
+    struct buf b;
+
+    (void)state;
+    buf_init(&b, 60000);
+    buf_string(&b, "{\"keys\":[");
+    for (int i = 0; i <= JWS_KEYS_MAX; i++)
+        buf_format(&b, "%s{" ED_JWK "}", i ? "," : "");
+    buf_string(&b, "]}");
+    buf_byte(&b, '\0');
+    set = b.data;
+    assert_int_equal(read_keys(&set, 1, JWS_HS256, &keys, &eb), ERR_INVALID);
+    assert_non_null(strstr(eb.text, "more than 32 keys"));
+    buf_finish(&b);
 }
 
 /* ---- grants ---- */
@@ -464,8 +712,13 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(base64_has_one_meaning_or_none),
         cmocka_unit_test(a_key_is_what_its_algorithm_needs_or_refused),
+        cmocka_unit_test(a_key_in_der_is_no_secret),
         cmocka_unit_test(the_line_end_of_a_secret_does_not_count),
         cmocka_unit_test(what_is_signed_is_verified),
+        cmocka_unit_test(old_and_new_key_are_good_side_by_side),
+        cmocka_unit_test(the_keys_of_a_set_are_chosen_by_name_and_algorithm),
+        cmocka_unit_test(a_set_has_a_key_that_serves_or_is_refused),
+        cmocka_unit_test(there_is_a_bound_for_keys),
         cmocka_unit_test(two_grants_meet_in_what_both_allow),
         cmocka_unit_test(only_exact_origins_may_be_listed),
         cmocka_unit_test(streams_are_counted_by_address),
