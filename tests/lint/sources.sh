@@ -32,6 +32,8 @@ report 'no places of one machine' "$(grep -nE '/(work|root|home)/[a-z]|/tmp/[a-z
 # shellcheck disable=SC2086
 report 'an open end names its issue' "$(grep -nE '\b(TODO|FIXME|XXX)\b' $texts | grep -vE '#[0-9]+' || :)"
 # shellcheck disable=SC2086
+report 'no marks of a merge' "$(grep -nE '^(<{7}|>{7}) ' $texts || :)"
+# shellcheck disable=SC2086
 report 'no space at the end of a line' "$(grep -nE '[[:space:]]+$' $texts | grep -v '\.\(md\|patch\):' || :)"
 
 report 'every C file of a library has a header that says what it is' "$(
