@@ -356,7 +356,8 @@ begin_waiting(struct conn *c, struct history_job *job)
     struct history *h = c->using;
     int64_t end_ms = s->now_ms + h->wait_ms;
 
-    if (!seat_take(&h->seat, c, h->signer)) {
+    if ((!job->feed && !server_may_ask(s, &job->read.query.what)) ||
+        !seat_take(&h->seat, c, h->signer)) {
         answer_busy(c);
         return;
     }

@@ -107,6 +107,7 @@ replay_more(struct server *s)
     struct page_request *request;
 
     tail_speak(s->tail, hub_second_dialect(&s->hub));
+    tail_ask(s->tail, &s->hub.questions.changes);
     while ((request = hub_next_request(&s->hub)))
         fetch(s, request);
 }

@@ -115,8 +115,13 @@ respond_query(struct conn *c, const struct request *r, const struct access *acce
               enum query_kind kind, struct query *q)
 {
     struct server *s = c->server;
-    struct query_limits limits = {(size_t)s->settings->topics_max, server_dialect(s), &access->read,
-                                  clock_wall_ms(), kind};
+    const struct settings *set = s->settings;
+    struct query_limits limits = {.topics_max = (size_t)set->topics_max,
+                                  .where_max = (size_t)set->where_max,
+                                  .dialect = server_dialect(s),
+                                  .grants = &access->read,
+                                  .now_ms = clock_wall_ms(),
+                                  .kind = kind};
     struct errbuf eb;
     enum err err = query_parse(r->query, r->last_event_id, &limits, q, &eb);
 

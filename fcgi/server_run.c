@@ -179,10 +179,11 @@ stop_writing(struct server *s)
 static void
 stop_reading(struct server *s)
 {
-    tail_stop(s->tail);
     reader_stop(s->reader);
     reader_deliver(s->reader);
     replay_finish(s);
+    tail_ask(s->tail, &s->hub.questions.changes); /* what was asked last is dropped there */
+    tail_stop(s->tail);
     reader_destroy(s->reader);
     hub_finish(&s->hub);
 }

@@ -103,4 +103,12 @@ server_dialect(const struct server *s)
     return &s->hub.dialects[DIALECT_PLAIN];
 }
 
+/* Whether new events may be asked one more client's conditions. */
+static inline bool
+server_may_ask(const struct server *s, const struct subscription *what)
+{
+    return what->n_where == 0 || s->hub.questions.n + hub_new_questions(&s->hub, what) <=
+                                     (uint64_t)s->settings->questions_max;
+}
+
 #endif

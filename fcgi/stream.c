@@ -432,7 +432,8 @@ stream(struct conn *c, const struct request *r, const struct access *access)
     st = mem_zalloc(sizeof *st);
     if (!st) {
         conn_drop(c, REASON_NO_MEMORY);
-    } else if (c->server->draining || !seat_take(&st->seat, c, access->signer)) {
+    } else if (c->server->draining || !server_may_ask(c->server, &q.what) ||
+               !seat_take(&st->seat, c, access->signer)) {
         mem_free(st);
         come_back_later(c);
     } else {

@@ -37,7 +37,9 @@ struct tail {
     TAILQ_HEAD(, page) pages;
     unsigned n_pages;
     bool hinted, stop, replaced;
+    struct question_changes changes;
     /* the thread's own */
+    struct question_index index;
     struct store *store;
     struct tail_limits limits;
     const struct dialect *dialect;
@@ -171,6 +173,19 @@ hand_over(struct tail *t, struct page *p)
     t->wake(t->context);
 }
 
+/* What the loop has come to ask, and asks no more. */
+static void
+take_changes(struct tail *t)
+{
+    bool some;
+
+    pthread_mutex_lock(&t->lock);
+    some = question_changes_move(&t->index.changes, &t->changes);
+    pthread_mutex_unlock(&t->lock);
+    if (some || t->index.applied != t->index.changes.last)
+        question_index_apply(&t->index);
+}
+
 /* Reads what is new and hands it over; *some = there was something. */
 static enum err
 read_news(struct tail *t, bool *some, struct errbuf *eb)
@@ -181,10 +196,14 @@ read_news(struct tail *t, bool *some, struct errbuf *eb)
                                    .step = store_step_all,
                                    .dialect = t->dialect,
                                    .second = atomic_load(&t->second),
-                                   .with_names = true};
+                                   .with_names = true,
+                                   .index = &t->index};
     struct page *page;
     bool end;
-    enum err err = store_page_read(t->store, &want, &page, &end, eb);
+    enum err err;
+
+    take_changes(t);
+    err = store_page_read(t->store, &want, &page, &end, eb);
 
     if (err != ERR_OK)
         return err;
@@ -337,6 +356,8 @@ destroy(struct tail *t)
 
     while ((p = tail_take(t)))
         page_destroy(p);
+    question_changes_move(&t->index.changes, &t->changes);
+    question_index_finish(&t->index);
     watch_close(&t->watch);
     if (t->alarm >= 0)
         close(t->alarm);
@@ -365,6 +386,8 @@ tail_start(struct tail **tail, struct store *store, int64_t start_id, const stru
                        .wake = wake,
                        .context = context};
     TAILQ_INIT(&t->pages);
+    question_changes_init(&t->changes);
+    question_index_init(&t->index);
     pthread_mutex_init(&t->lock, NULL);
     watch_wal(t);
     err = t->alarm < 0 ? err_set(eb, ERR_IO, "cannot make an eventfd: %s", strerror(errno))
@@ -403,6 +426,16 @@ tail_hint(struct tail *t)
     t->hinted = true;
     pthread_mutex_unlock(&t->lock);
     ring(t);
+}
+
+void
+tail_ask(struct tail *t, struct question_changes *changes)
+{
+    if (TAILQ_EMPTY(&changes->added) && TAILQ_EMPTY(&changes->dropped))
+        return;
+    pthread_mutex_lock(&t->lock);
+    question_changes_move(&t->changes, changes);
+    pthread_mutex_unlock(&t->lock);
 }
 
 void

@@ -42,6 +42,9 @@ void tail_stop(struct tail *t);
 
 void tail_hint(struct tail *t);
 
+/* Takes the changes of questions over: pages that are read from now on answer them. */
+void tail_ask(struct tail *t, struct question_changes *changes);
+
 /* Pages that are read from now on get a twin in this dialect, which lives longer; NULL = none. */
 void tail_speak(struct tail *t, const struct dialect *second);
 

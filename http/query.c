@@ -36,6 +36,15 @@ add_filter(struct parse *p, struct text value, add_function *add)
 }
 
 static enum err
+add_condition(struct parse *p, struct text value)
+{
+    if (p->q->what.n_where >= p->limits->where_max)
+        return err_set(p->eb, ERR_INVALID, "more than %zu where= conditions in one request",
+                       p->limits->where_max);
+    return add_filter(p, value, subscription_add_where);
+}
+
+static enum err
 set_reset(struct parse *p, struct text value)
 {
     p->q->start.reset_now = text_equal(value, TEXT_LIT("now"));
@@ -136,7 +145,7 @@ take_parameter(struct parse *p, enum parameter parameter, char **value, size_t n
     case TYPE:
         return add_filter(p, text, subscription_add_type);
     case WHERE:
-        return add_filter(p, text, subscription_add_where);
+        return add_condition(p, text);
     case RESET:
         return set_reset(p, text);
     case ENVELOPE:

@@ -38,6 +38,7 @@ struct query {
 
 struct query_limits {
     size_t topics_max; /* topics, types and conditions together */
+    size_t where_max;  /* conditions */
     const struct dialect *dialect;
     const struct grants *grants; /* what this request may read; NULL = everything */
     int64_t now_ms;              /* wall clock, for since=10m */

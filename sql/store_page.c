@@ -38,6 +38,8 @@ store_page_read(struct store *s, const struct store_page_want *want, struct page
         return err_set(eb, ERR_NOMEM, "out of memory");
     if (want->second)
         page_add_twin(b.page, want->second);
+    if (want->index)
+        page_ask(b.page, want->index);
     err = store_read(s, &q, add_event, &b, &read, eb);
     if (err == ERR_OK && b.no_memory && b.page->n == 0)
         err = err_set(eb, ERR_NOMEM, "out of memory");

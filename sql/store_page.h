@@ -14,6 +14,7 @@ struct store_page_want {
     const struct dialect *dialect; /* lives as long as the page */
     const struct dialect *second;  /* of its twin, or NULL */
     bool with_names;               /* for a page that fills a window */
+    struct question_index *index;  /* whose questions the page answers, or NULL */
 };
 
 /* The page after a position. *page is the caller's, and may be empty. *end (may be NULL) says that

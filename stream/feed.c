@@ -37,6 +37,7 @@ feed_destroy(struct feed *f)
     subscription_finish(&f->what);
     f->memory->bytes -= f->capacity * sizeof *f->ring;
     mem_free(f->ring);
+    mem_free(f->questions);
     mem_free(f);
 }
 

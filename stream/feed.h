@@ -58,7 +58,8 @@ struct feed {
     const struct dialect *dialect;
     const struct window *window; /* of the dialect */
     struct feed_memory *memory;
-    bool everything; /* no ring: all of the window matches */
+    struct question **questions; /* what.n_where of them, held by the hub; owned */
+    bool everything;             /* no ring: all of the window matches */
     struct feed_entry *ring;
     uint64_t capacity, head, tail; /* of the ring; capacity is a power of two or 0 */
     int64_t floor_id;              /* see feed_floor() */

@@ -3,7 +3,6 @@
 #include <assert.h>
 
 #include "base/mem.h"
-#include "stream/sse.h"
 #include "stream/topic.h"
 
 /* Which feeds named this pattern ("*" for feeds of all topics). */
@@ -23,7 +22,7 @@ hub_init(struct hub *h, uint64_t window_bytes, uint64_t window_events, size_t ca
     for (size_t i = 0; i < DIALECTS; i++)
         dialect_init(&h->dialects[i], (enum dialect_kind)i, epoch);
     h->windows[DIALECT_PLAIN] = &h->window;
-    buf_init(&h->subject_data, SIZE_MAX / 2);
+    questions_init(&h->questions);
     TAILQ_INIT(&h->dirty);
     TAILQ_INIT(&h->requests);
     TAILQ_INIT(&h->cache);
@@ -35,8 +34,7 @@ void
 hub_finish(struct hub *h)
 {
     assert(!h->feeds[DIALECT_PLAIN] && !h->feeds[DIALECT_ENVELOPE] && !h->patterns);
-    where_subject_finish(&h->subject);
-    buf_finish(&h->subject_data);
+    questions_finish(&h->questions);
     if (h->windows[DIALECT_ENVELOPE])
         window_finish(h->windows[DIALECT_ENVELOPE]);
     mem_free(h->windows[DIALECT_ENVELOPE]);
@@ -168,6 +166,28 @@ make_window(struct hub *h, enum dialect_kind dialect)
     return false;
 }
 
+static void
+release_questions(struct hub *h, struct feed *f)
+{
+    for (size_t i = 0; f->questions && i < f->what.n_where; i++)
+        if (f->questions[i])
+            question_release(&h->questions, f->questions[i]);
+}
+
+static bool
+hold_questions(struct hub *h, struct feed *f)
+{
+    if (f->what.n_where == 0)
+        return true;
+    f->questions = mem_zalloc(f->what.n_where * sizeof(struct question *));
+    for (size_t i = 0; f->questions && i < f->what.n_where; i++) {
+        f->questions[i] = question_hold(&h->questions, &f->what.where[i]);
+        if (!f->questions[i])
+            return false;
+    }
+    return f->questions;
+}
+
 static struct feed *
 make_feed(struct hub *h, struct subscription *what, enum dialect_kind dialect)
 {
@@ -180,13 +200,15 @@ make_feed(struct hub *h, struct subscription *what, enum dialect_kind dialect)
     f = feed_create(what, &h->dialects[dialect], h->windows[dialect], &h->feed_memory);
     if (!f)
         return NULL;
-    if (!register_feed(h, f)) {
+    if (!hold_questions(h, f) || !register_feed(h, f)) {
+        release_questions(h, f);
         feed_destroy(f);
         return NULL;
     }
     HASH_ADD_KEYPTR(by_key, h->feeds[dialect], f->what.key, strlen(f->what.key), f);
     if (!f->by_key.tbl) {
         unregister_feed(h, f);
+        release_questions(h, f);
         feed_destroy(f);
         return NULL;
     }
@@ -207,6 +229,20 @@ hub_hold(struct hub *h, struct subscription *what, enum dialect_kind dialect)
     if (f)
         f->refs++;
     return f;
+}
+
+uint32_t
+hub_new_questions(const struct hub *h, const struct subscription *what)
+{
+    uint32_t n = 0;
+    struct question *known;
+
+    for (size_t i = 0; i < what->n_where; i++) {
+        HASH_FIND(by_text, h->questions.by_text, what->where[i].source.p, what->where[i].source.n,
+                  known);
+        n += !known;
+    }
+    return n;
 }
 
 const struct dialect *
@@ -246,6 +282,7 @@ hub_release(struct hub *h, struct feed *f)
     if (f->dirty)
         TAILQ_REMOVE(&h->dirty, f, in_dirty);
     unregister_feed(h, f);
+    release_questions(h, f);
     HASH_DELETE(by_key, h->feeds[f->dialect->kind], f);
     h->n_feeds--;
     feed_destroy(f);
@@ -261,32 +298,32 @@ mark_dirty(struct hub *h, struct feed *f)
     f->dirty = true;
 }
 
-/* The data is taken out of the frame, and parsed, for the first feed that asks and for it only.
- * Without memory for it the feed is told to ask the table. */
-static bool
-data_matches(struct hub *h, struct feed *f, int64_t id, struct text frame)
-{
-    if (f->what.n_where == 0)
-        return true;
-    if (!h->subject.data.p) {
-        buf_clear(&h->subject_data);
-        sse_data(&h->subject_data, frame);
-        if (buf_failed(&h->subject_data)) {
-            feed_restart(f, id);
-            mark_dirty(h, f);
-            return false;
-        }
-        where_subject_set(&h->subject, buf_view(&h->subject_data));
-    }
-    return subscription_matches_data(&f->what, &h->subject);
-}
-
 /* An event on its way to the feeds. */
 struct passing {
     int64_t id;
     uint64_t seq[DIALECTS]; /* in the windows; UINT64_MAX in one that does not get it */
-    struct text topic, type, frame;
+    struct text topic, type;
+    const struct page *page;
+    size_t place; /* in the page */
 };
+
+/* Whether the conditions on the data hold. A feed that asks what the page could not answer knows
+ * nothing of the event: the table must be asked. */
+static bool
+data_matches(struct hub *h, struct feed *f, const struct passing *e)
+{
+    for (size_t i = 0; i < f->what.n_where; i++) {
+        if (!page_knows(e->page, f->questions[i])) {
+            feed_restart(f, e->id);
+            mark_dirty(h, f);
+            return false;
+        }
+    }
+    for (size_t i = 0; i < f->what.n_where; i++)
+        if (!page_answer(e->page, e->place, f->questions[i]))
+            return false;
+    return true;
+}
 
 static void
 append_to_feeds(struct hub *h, const char *pattern, size_t n, const struct passing *e)
@@ -299,7 +336,7 @@ append_to_feeds(struct hub *h, const char *pattern, size_t n, const struct passi
         uint64_t seq = e->seq[f->dialect->kind];
 
         if (!subscription_matches_type(&f->what, e->type) || feed_last_seq(f) == seq ||
-            !data_matches(h, f, e->id, e->frame))
+            !data_matches(h, f, e))
             continue; /* the second: it named two patterns that match */
         feed_append(f, e->id, seq);
         mark_dirty(h, f);
@@ -313,10 +350,11 @@ append_to_windows(struct hub *h, const struct page *p, size_t i)
     struct passing e = {.id = p->entries[i].id,
                         .topic = page_topic(p, i),
                         .type = page_type(p, i),
-                        .frame = page_frame(p, i)};
+                        .page = p,
+                        .place = i};
 
     memset(e.seq, 0xff, sizeof e.seq);
-    e.seq[DIALECT_PLAIN] = window_append(&h->window, e.id, e.topic, e.type, e.frame);
+    e.seq[DIALECT_PLAIN] = window_append(&h->window, e.id, e.topic, e.type, page_frame(p, i));
     if (p->twin && h->windows[p->twin->dialect->kind])
         e.seq[p->twin->dialect->kind] = window_append(h->windows[p->twin->dialect->kind], e.id,
                                                       e.topic, e.type, page_frame(p->twin, i));
@@ -340,7 +378,6 @@ publish_one(struct hub *h, const struct passing *e)
         if (n < e->topic.n)
             pattern[n] = e->topic.p[n];
     }
-    where_subject_set(&h->subject, TEXT_NONE);
 }
 
 /* Events above the window's head were deleted before we saw them. Nobody can go on from memory then

@@ -32,8 +32,7 @@ struct hub {
     struct feed *feeds[DIALECTS];           /* hashes by key */
     struct pattern *patterns;               /* hash by pattern text: which feeds named it */
     uint32_t prefixes[EVENT_TOPIC_MAX + 1]; /* how many patterns are prefixes of this length */
-    struct where_subject subject; /* the event being published, for conditions on its data */
-    struct buf subject_data;
+    struct questions questions;             /* conditions on the data, of all feeds */
     struct feed_list dirty;
     struct page_request_list requests; /* not taken yet, first come first served */
     struct page_list cache;            /* every page, the oldest first */
@@ -49,9 +48,10 @@ enum err hub_init(struct hub *h, uint64_t window_bytes, uint64_t window_events, 
 /* No subscriber may be left. */
 void hub_finish(struct hub *h);
 
-/* Appends the page's events to the window and to the feeds that match. The page was made with names
- * and starts where the window ends: page->after == window.head_id. Its marks may tell that events
- * were deleted: then memory forgets them. The page stays the caller's. */
+/* Appends the page's events to the window and to the feeds that match. The page was made with
+ * names, and with answers to the questions (h->questions.changes go to whoever makes it), and
+ * starts where the window ends: page->after == window.head_id. Its marks may tell that events were
+ * deleted: then memory forgets them. The page stays the caller's. */
 void hub_publish(struct hub *h, const struct page *p);
 
 /* The next feed that got something, or NULL; its `live` subscribers may have something to gather.
@@ -61,6 +61,9 @@ struct feed *hub_next_dirty(struct hub *h);
 /* The feed for this subscription, made if need be, with one reference more. Takes *what over in
  * any case. NULL = no memory. */
 struct feed *hub_hold(struct hub *h, struct subscription *what, enum dialect_kind dialect);
+
+/* How many questions the feed for this subscription would add at most. */
+uint32_t hub_new_questions(const struct hub *h, const struct subscription *what);
 
 /* The dialect, beside the plain one, in which new events are wanted: pages for hub_publish() should
  * have a twin in it. NULL = none. */

@@ -17,6 +17,7 @@ page_create(int64_t after, size_t bytes_max, const struct dialect *dialect)
         p->after = p->through = after;
         buf_init(&p->frames, SIZE_MAX / 2);
         buf_init(&p->names, SIZE_MAX / 2);
+        buf_init(&p->answers, SIZE_MAX / 2);
     }
     return p;
 }
@@ -29,6 +30,7 @@ page_destroy(struct page *p)
     page_destroy(p->twin);
     buf_finish(&p->frames);
     buf_finish(&p->names);
+    buf_finish(&p->answers);
     mem_free(p->entries);
     mem_free(p);
 }
@@ -37,6 +39,27 @@ void
 page_add_twin(struct page *p, const struct dialect *dialect)
 {
     p->twin = page_create(p->after, SIZE_MAX, dialect);
+}
+
+void
+page_ask(struct page *p, struct question_index *index)
+{
+    p->index = index;
+    p->answer_bytes = index->words * sizeof *index->defaults;
+    p->asked = index->applied;
+}
+
+/* Without memory the page knows no answers at all. */
+static void
+ask(struct page *p, struct text data)
+{
+    if (!p->index || p->answer_bytes == 0)
+        return;
+    question_index_answer(p->index, data, &p->answers);
+    if (buf_failed(&p->answers)) {
+        p->index = NULL;
+        p->asked = 0;
+    }
 }
 
 static bool
@@ -99,11 +122,27 @@ page_add(struct page *p, const struct event *e, bool with_names)
 {
     enum page_added added = encode(p, e, with_names);
 
+    if (added == PAGE_ADDED)
+        ask(p, e->data);
     if (added == PAGE_ADDED && p->twin && encode(p->twin, e, false) != PAGE_ADDED) {
         page_destroy(p->twin);
         p->twin = NULL;
     }
     return added;
+}
+
+bool
+page_knows(const struct page *p, const struct question *question)
+{
+    return p->asked >= question->since;
+}
+
+bool
+page_answer(const struct page *p, size_t i, const struct question *question)
+{
+    const uint64_t *row = (const uint64_t *)(const void *)(p->answers.data + i * p->answer_bytes);
+
+    return row[question->slot / 64] >> question->slot % 64 & 1;
 }
 
 size_t
@@ -176,5 +215,6 @@ page_run(const struct page *p, size_t i, size_t bytes_max, size_t *end)
 size_t
 page_cost(const struct page *p)
 {
-    return sizeof *p + p->frames.capacity + p->names.capacity + p->capacity * sizeof *p->entries;
+    return sizeof *p + p->frames.capacity + p->names.capacity + p->answers.capacity +
+           p->capacity * sizeof *p->entries;
 }

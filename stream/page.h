@@ -14,6 +14,7 @@
 #include "stream/dialect.h"
 #include "stream/event.h"
 #include "stream/position.h"
+#include "stream/question.h"
 
 struct page_entry {
     int64_t id;
@@ -32,7 +33,12 @@ struct page {
     struct buf names; /* topic and type of each event; only in pages that fill a window */
     struct page_entry *entries;
     size_t n, capacity;
-    struct page *twin; /* the same events in another dialect, or NULL; owned */
+    struct question_index
+        *index;          /* answers questions about the events as they are added, or NULL */
+    struct buf answers;  /* a row of bits each, see question.h */
+    size_t answer_bytes; /* of a row */
+    uint64_t asked;      /* the last change of questions that was known; 0 = none */
+    struct page *twin;   /* the same events in another dialect, or NULL; owned */
     TAILQ_ENTRY(page) in_feed, in_cache, in_mixed; /* of the cache that holds it */
     struct feed *feed;
     bool is_mixed;
@@ -48,11 +54,20 @@ void page_destroy(struct page *p); /* with its twin; NULL is allowed */
  * page alone. When there is no memory for them the twin goes away and the page stays. */
 void page_add_twin(struct page *p, const struct dialect *dialect);
 
+/* From now on the page answers the index's questions about the events that are added. Without
+ * memory it gives up, and knows nothing. */
+void page_ask(struct page *p, struct question_index *index);
+
 enum page_added { PAGE_ADDED, PAGE_IS_FULL, PAGE_NO_MEMORY };
 
 /* Encodes e at the end; with_names for pages that fill a window. When it is full (so many bytes) or
  * memory ran out, nothing is added and the events that are in it stay valid. */
 enum page_added page_add(struct page *p, const struct event *e, bool with_names);
+
+/* Whether the page can tell what an event answers to the question. */
+bool page_knows(const struct page *p, const struct question *question);
+/* What event i answers; only if the page knows. */
+bool page_answer(const struct page *p, size_t i, const struct question *question);
 
 /* Index of the first event above id; n when there is none. */
 size_t page_after(const struct page *p, int64_t id);

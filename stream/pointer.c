@@ -118,3 +118,12 @@ pointer_get(const struct pointer *p, struct text value, struct text *found)
     search(p, 0, &root, found);
     return found->p;
 }
+
+bool
+pointer_name(const struct pointer *p, size_t i, struct text *name)
+{
+    if (i >= p->n)
+        return false;
+    *name = p->names[i].name;
+    return true;
+}

@@ -24,6 +24,9 @@ struct pointer {
 enum err pointer_parse(struct pointer *p, struct text source);
 void pointer_finish(struct pointer *p);
 
+/* The i-th of its names, which lives as long as it does; false after the last one. */
+bool pointer_name(const struct pointer *p, size_t i, struct text *name);
+
 /* True with *found, a part of the value, when there is something. */
 bool pointer_get(const struct pointer *p, struct text value, struct text *found);
 

@@ -143,26 +143,33 @@ compares(const struct where_condition *c, struct text value)
     return c->how == WHERE_GREATER ? order > 0 : order >= 0;
 }
 
-static bool
-holds(const struct where_condition *c, struct text json)
+bool
+where_answer(const struct where_condition *c, struct text value)
 {
-    struct text value;
-    bool found = json.p && pointer_get(&c->pointer, json, &value);
-
     switch (c->how) {
     case WHERE_EXISTS:
-        return found;
+        return value.p;
     case WHERE_EQUAL:
-        return found && equals(c, value);
+        return value.p && equals(c, value);
     case WHERE_NOT_EQUAL:
-        return !found || !equals(c, value);
+        return !value.p || !equals(c, value);
     case WHERE_LESS:
     case WHERE_LESS_EQUAL:
     case WHERE_GREATER:
     case WHERE_GREATER_EQUAL:
-        return found && compares(c, value);
+        return value.p && compares(c, value);
     }
     return false;
+}
+
+static bool
+holds(const struct where_condition *c, struct text json)
+{
+    struct text value = TEXT_NONE;
+
+    if (json.p)
+        pointer_get(&c->pointer, json, &value);
+    return where_answer(c, value);
 }
 
 bool

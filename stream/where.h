@@ -55,6 +55,10 @@ struct where_subject {
 void where_subject_set(struct where_subject *s, struct text data);
 void where_subject_finish(struct where_subject *s);
 
+/* What the condition says of the value that its pointer leads to, a JSON value that was checked, or
+ * TEXT_NONE where there is none. */
+bool where_answer(const struct where_condition *c, struct text value);
+
 /* True when all conditions hold. */
 bool where_holds(const struct where_condition *list, size_t n, struct where_subject *s);
 

@@ -170,6 +170,7 @@ static void
 check_key(const struct query *q, const struct query_limits *limits)
 {
     struct query_limits free_limits = {.topics_max = SIZE_MAX,
+                                       .where_max = SIZE_MAX,
                                        .dialect = &dialect,
                                        .now_ms = limits->now_ms,
                                        .kind = QUERY_STREAM};
@@ -280,6 +281,7 @@ run(struct text query_string, struct text header, const struct grants *grants, s
     enum query_kind kind)
 {
     struct query_limits limits = {.topics_max = TOPICS_MAX,
+                                  .where_max = 20,
                                   .dialect = &dialect,
                                   .grants = grants,
                                   .now_ms = 1763895600000,

@@ -77,10 +77,10 @@ bool wish_holds(const struct wish *w, const struct row *r);
 bool filter_holds(const struct subscription *what, const struct row *r);
 
 /* What the reader does: a page from the table, with limits of any size; filter NULL = all. second:
- * of the page's twin, or NULL. */
+ * of the page's twin, index: whose questions it answers, or NULL. */
 struct page *table_read(const struct subscription *filter, int64_t after, size_t rows_max,
                         size_t bytes_max, bool names, const struct dialect *dialect,
-                        const struct dialect *second);
+                        const struct dialect *second, struct question_index *index);
 
 /* ---- a client, both ends ---- */
 

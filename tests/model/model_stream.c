@@ -27,6 +27,7 @@ uint64_t seed;
 unsigned long step_number;
 
 static struct hub hub;
+static struct question_index questions; /* the reader's end of what is asked */
 
 /* What the reader is at: pages that were read and have not been taken yet. */
 static struct fetch {
@@ -116,8 +117,13 @@ step_read_tail(void)
 
     if (tail_n == TAIL_MAX)
         return;
+    if (rnd(4) > 0) { /* the hand-over may come late */
+        question_changes_move(&questions.changes, &hub.questions.changes);
+        question_index_apply(&questions);
+    }
     p = table_read(NULL, after, 1 + rnd(rnd(4) ? 8 : 100), 100 + rnd(400), true,
-                   &hub.dialects[DIALECT_PLAIN], rnd(10) ? hub_second_dialect(&hub) : NULL);
+                   &hub.dialects[DIALECT_PLAIN], rnd(10) ? hub_second_dialect(&hub) : NULL,
+                   rnd(20) ? &questions : NULL);
     if (p->through > after || p->marks.pruned_through > hub.pruned_through)
         tail[tail_n++] = p;
     else
@@ -223,7 +229,7 @@ step_page(struct fetch *f)
         hub_fail(&hub, r, drop, NULL);
     } else if (!f->page) {
         f->page = table_read(&r->feed->what, r->after, 1 + rnd(rnd(4) ? 12 : 100), 60 + rnd(600),
-                             false, r->feed->dialect, NULL);
+                             false, r->feed->dialect, NULL, NULL);
     } else {
         struct page *p = f->page;
 
@@ -362,6 +368,7 @@ one_life(void)
     table_init();
     REQUIRE(hub_init(&hub, 128 + rnd(2000), 1 + rnd(64), rnd(2000), rnd(2) ? 0 : table.next_id - 1,
                      EPOCH) == ERR_OK);
+    question_index_init(&questions);
     if (rnd(2)) /* rings that may not grow drop what they know */
         hub.feed_memory.max = rnd(2000);
     while (table.n < ROWS_MAX) {
@@ -370,7 +377,11 @@ one_life(void)
     }
     finish();
     hub_trim(&hub);
-    REQUIRE(hub.n_feeds == 0 && hub.cache_bytes == 0);
+    REQUIRE(hub.n_feeds == 0 && hub.cache_bytes == 0 && hub.questions.n == 0);
+    question_changes_move(&questions.changes, &hub.questions.changes);
+    question_index_apply(&questions);
+    REQUIRE(questions.n == 0);
+    question_index_finish(&questions);
     hub_finish(&hub);
     table_finish();
 }

@@ -245,7 +245,8 @@ filter_holds(const struct subscription *what, const struct row *r)
 
 struct page *
 table_read(const struct subscription *filter, int64_t after, size_t rows_max, size_t bytes_max,
-           bool names, const struct dialect *dialect, const struct dialect *second)
+           bool names, const struct dialect *dialect, const struct dialect *second,
+           struct question_index *index)
 {
     struct page *p = page_create(after, bytes_max, dialect);
     size_t looked = 0, i;
@@ -253,6 +254,8 @@ table_read(const struct subscription *filter, int64_t after, size_t rows_max, si
     REQUIRE(p);
     if (second)
         page_add_twin(p, second);
+    if (index)
+        page_ask(p, index);
     for (i = table_after(after); i < table.n; i++) {
         const struct row *r = &table.rows[i];
         struct event e = {.id = r->id,

@@ -73,6 +73,7 @@ static enum err
 begin(struct world *w, const char *query, enum history_what what, struct history_read *h)
 {
     struct query_limits limits = {.topics_max = 10,
+                                  .where_max = 10,
                                   .dialect = &w->dialect,
                                   .now_ms = 1000000,
                                   .kind = what == HISTORY_PAGE ? QUERY_PAGE : QUERY_TOPICS};

@@ -23,6 +23,7 @@ parse(const char *query, const char *header, const char *grants, struct query *q
 {
     struct grants may;
     struct query_limits limits = {.topics_max = TOPICS_MAX,
+                                  .where_max = 20,
                                   .dialect = &plain,
                                   .grants = grants ? &may : NULL,
                                   .now_ms = NOW_MS};
@@ -287,7 +288,8 @@ pages_have_names_of_their_own(void **state)
     static const char *const bad_with_topics[] = {
         "type=a",        "where=/a", "reset=now", "last_event_id=1", "lastEventId=1",
         "lastEventID=1", "since=1",  "last=1",    "before=9",        "wait=1s"};
-    struct query_limits limits = {.topics_max = TOPICS_MAX, .dialect = &plain, .now_ms = NOW_MS};
+    struct query_limits limits = {
+        .topics_max = TOPICS_MAX, .where_max = 20, .dialect = &plain, .now_ms = NOW_MS};
     struct query q;
     struct errbuf eb;
 
