@@ -27,6 +27,9 @@ struct writer {
 
 /* ---- groups ---- */
 
+/* Body of a request that is long enough to be worth a COMMIT of its own. */
+enum { TOGETHER_BYTES = 64 * 1024 };
+
 /* What the database refused, for one line in the log however many there are. */
 struct refusals {
     size_t n;
@@ -51,22 +54,33 @@ write_part(struct writer *w, struct writer_job *job, struct refusals *refusals, 
     return job->err;
 }
 
+static bool
+is_refusal(enum err err)
+{
+    return err == ERR_INVALID || err == ERR_CORRUPT;
+}
+
+/* In a transaction of its own, which is undone as a whole. Anything but ERR_OK: the database did
+ * not take it. */
 static enum err
 write_one(struct writer *w, struct writer_job *job, struct refusals *refusals)
 {
     struct errbuf eb;
     enum err err = store_begin(w->store, &eb);
 
-    if (err == ERR_OK)
-        err = write_part(w, job, refusals, &eb);
-    if (err == ERR_OK)
+    job->err = ERR_OK;
+    if (err == ERR_OK && writer_job_append(job, w->store, w->limits.event_max) == ERR_OK)
         err = store_commit(w->store, &eb);
-    if (err != ERR_OK && job->err == ERR_OK) {
+    else if (err == ERR_OK)
+        store_rollback(w->store);
+    if (err != ERR_OK) {
         job->err = err;
         job->why = eb;
-        if (refusals->n++ == 0)
-            refusals->first = eb;
+    } else if (job->err != ERR_OK && job->by_database) {
+        err = job->err;
     }
+    if (is_refusal(err) && refusals->n++ == 0)
+        refusals->first = job->why;
     return err;
 }
 
@@ -87,29 +101,64 @@ write_together(struct writer *w, struct writer_job_list *group, struct refusals 
  * event's own row: then each of those that are not known to be at fault is tried alone. A disk that
  * is full or broken is nobody's fault, and would be asked again for each. */
 static void
-write_group(struct writer *w, struct writer_job_list *group)
+write_several(struct writer *w, struct writer_job_list *group, struct refusals *refusals)
 {
-    struct refusals refusals = {0};
     struct writer_job *job;
     struct errbuf eb;
-    size_t n = 0;
-    enum err err = write_together(w, group, &refusals, &eb);
-    bool alone = err == ERR_INVALID || err == ERR_CORRUPT;
+    enum err err = write_together(w, group, refusals, &eb);
 
     TAILQ_FOREACH (job, group, next) {
-        n++;
         if (err == ERR_OK || job->err != ERR_OK)
             continue;
-        if (alone) {
-            write_one(w, job, &refusals);
+        if (is_refusal(err)) {
+            write_one(w, job, refusals);
         } else {
             job->err = err;
             job->why = eb;
         }
     }
-    if (err != ERR_OK && !alone)
+    if (err != ERR_OK && !is_refusal(err))
         log_line(LOG_ERROR, "publishing: %s", eb.text);
-    else if (refusals.n > 0)
+}
+
+/* Takes out of the group what is better written alone: as long as a part is open, SQLite keeps the
+ * pages that each row changes, some 13 KB a row, first in memory and then in a file. */
+static void
+set_apart(struct writer_job_list *group, struct writer_job_list *alone)
+{
+    struct writer_job *job, *next;
+    bool only = !TAILQ_NEXT(TAILQ_FIRST(group), next);
+
+    for (job = TAILQ_FIRST(group); job; job = next) {
+        next = TAILQ_NEXT(job, next);
+        if (only || job->body.length > TOGETHER_BYTES) {
+            TAILQ_REMOVE(group, job, next);
+            TAILQ_INSERT_TAIL(alone, job, next);
+        }
+    }
+}
+
+static void
+write_group(struct writer *w, struct writer_job_list *group)
+{
+    struct writer_job_list alone = TAILQ_HEAD_INITIALIZER(alone);
+    struct refusals refusals = {0};
+    struct writer_job *job;
+    size_t n = 0;
+
+    set_apart(group, &alone);
+    if (!TAILQ_EMPTY(group))
+        write_several(w, group, &refusals);
+    TAILQ_FOREACH (job, &alone, next) {
+        enum err err = write_one(w, job, &refusals);
+
+        if (err != ERR_OK && !is_refusal(err))
+            log_line(LOG_ERROR, "publishing: %s", job->why.text);
+    }
+    TAILQ_CONCAT(group, &alone, next);
+    TAILQ_FOREACH (job, group, next)
+        n++;
+    if (refusals.n > 0)
         log_line(LOG_ERROR, "publishing: %zu of %zu requests were refused, the first one: %s",
                  refusals.n, n, refusals.first.text);
 }

@@ -4,7 +4,8 @@
  * answered after its COMMIT. A request is all or nothing: its body is read and checked as a whole
  * before the first row, and its rows are a part of the transaction, which is undone alone when the
  * database refuses one of them (a trigger of the operator's, say). Where a refusal ends the whole
- * transaction, those that were not to blame are written again, each in one of its own. When the
+ * transaction, those that were not to blame are written again, each in one of its own. A request
+ * that waits alone, or is long, has a transaction of its own from the start. When the
  * disk or the file is at fault, nothing was written, and every request in the group gets the error.
  *
  * It exists only when publishing is on, and it alone has a connection that may write. */

@@ -1,6 +1,7 @@
 // Publishing over HTTP, through both web servers: what is written, what is refused and why, and that an
 // acknowledged event is there whatever happens to the responder.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { post } from './kit/post.mjs';
 import { until } from './kit/wait.mjs';
@@ -218,6 +219,20 @@ for (const server of servers) {
                 ids.flat().sort(([a], [b]) => a - b));
             assert.equal(ids.flat().length, PUBLISHERS * each);
         });
+    });
+
+    it(`1,000 events in one request are not kept aside page by page for each of them, ${server}`, async (t) => {
+        const world = await open(t, { options: ['--publish'], parameters: ALLOWED });
+        const body = lines(...Array.from({ length: 1000 }, (_, i) => ({ topic: 'thousand', data: `${i} `.padEnd(150, '.') })));
+        const written = () => Number(/^wchar: (\d+)/m.exec(readFileSync(`/proc/${world.responder.pid}/io`, 'utf8'))[1]);
+        let bytes;
+        for (let times = 0; times < 5; times++) { // pages that were there before are those that would be kept
+            const start = written();
+            const answer = await post(world.url(), body, { type: 'ndjson' });
+            assert.equal(answer.status, 201, answer.text);
+            bytes = written() - start;
+        }
+        assert.ok(bytes < 10 * body.length, `${bytes} bytes were written for a body of ${body.length}`);
     });
 
     describe(`what ${server} and the responder refuse`, { concurrency: false }, () => {
