@@ -115,7 +115,7 @@ describe('a guest in the database of an application', () => {
         assert.deepEqual(client.events.map((event) => event.data), ['new', 'paid']);
         assert.equal(client.events[1].id, db.sql('SELECT id FROM freshet_position').trim());
         for (const command of [['check'], ['status'], ['prune', '--through', '1'], ['tail', '--no-follow'],
-            ['publish', '--topic', 'a', '1']])
+            ['publish', '--topic', 'a', '1'], ['epoch', '--new']])
             succeed(program('freshet'), [command[0], '--db', db.file, ...command.slice(1)]);
         succeed(program('freshet-ingest'), ['--db', db.file, '--topic', 'piped'], '{"data":1}\n');
         assert.deepEqual(numbers(db.sql('SELECT id FROM freshet_events ORDER BY id')), [2, 3, 4]);
