@@ -138,8 +138,10 @@ for (const server of servers) {
                 if (/^HTTP\/1.[01] 400/.test(answer)) // lighttpd passes no control characters on
                     continue;
                 const lines = answer.slice(answer.indexOf('\r\n\r\n') + 4).split(/\r\n|\r|\n/);
+                const newest = `${world.db.sql('SELECT seq FROM sqlite_sequence').trim()}-${world.db.epoch}`;
                 for (const line of lines)
-                    assert.match(line, /^(retry: \d+|: freshet|event: freshet:(reset|live)|data: \{"(reason|id)":.*\}|)$/);
+                    if (line !== `id: ${newest}`) // of freshet:live, where the stream really is
+                        assert.match(line, /^(retry: \d+|: freshet|event: freshet:(reset|live)|data: \{"(reason|id)":.*\}|)$/);
             }
         });
 
