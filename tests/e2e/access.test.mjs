@@ -320,16 +320,18 @@ describe('access through nginx', () => {
             const poll = (key) => curl([...header('Accept', 'application/json'), ...header('Authorization', token(key).Authorization),
                 world.url('?topic=own&wait=30')], { seconds: 25 });
             const [a, b, vouched] = [await follow(old), await follow(fresh), await world.live('?topic=own', { headers: { 'X-Topics': 'own' } })];
+            const twoPollsWait = () => until('two polls that wait', async () => {
+                world.responder.process.signal('SIGUSR1');
+                return /streams_open=5 /.test(world.responderLog().split('\n').findLast((line) => line.includes('streams_open=')) ?? '');
+            });
             const [pollA, pollB] = [poll(old), poll(fresh)];
+            await twoPollsWait();
             const id = world.db.publish({ topic: 'own', data: 'to both' });
             await Promise.all([a, b].map((stream) => stream.take(1)));
             assert.equal((await pollA).status, 200);
             await pollB;
             const waits = [poll(old), poll(fresh)];
-            await until('two polls that wait', async () => {
-                world.responder.process.signal('SIGUSR1');
-                return /streams_open=5 /.test(world.responderLog().split('\n').findLast((line) => line.includes('streams_open=')) ?? '');
-            });
+            await twoPollsWait();
             writeFileSync(world.keyFile, fresh); // the old one is gone
             world.responder.process.signal('SIGHUP');
             await a.end(6000);
