@@ -40,7 +40,7 @@ wanted(sqlite3_context *context, int n_args, sqlite3_value **args)
     scan_spend(scan, 0);
     topic.n = (size_t)sqlite3_value_bytes(args[1]);
     type.n = type.p ? (size_t)sqlite3_value_bytes(args[2]) : 0;
-    yes = scan->topics_too ? subscription_matches(scan->filter, topic, type)
+    yes = scan->topics_too ? subscription_matches(scan->filter, &(struct label){topic, type})
                            : subscription_matches_type(scan->filter, type);
     sqlite3_result_int(context, yes);
 }

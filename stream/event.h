@@ -23,6 +23,12 @@ enum {
 /* Stands between the key of a request and the number of one of its events; see event_key(). */
 #define EVENT_KEY_PART "\x1f"
 
+/* What decides, apart from its data, which clients an event goes to. */
+struct label {
+    struct text topic;
+    struct text type; /* TEXT_NONE = "message" */
+};
+
 struct event {
     int64_t id;         /* 0 until the table has given one */
     int64_t created_ms; /* wall clock, since 1970; 0 = let the table say */

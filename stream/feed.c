@@ -123,8 +123,9 @@ feed_last_seq(const struct feed *f)
 static bool
 matches(const struct feed *f, uint64_t seq)
 {
-    return subscription_matches(&f->what, window_topic(f->window, seq),
-                                window_type(f->window, seq));
+    struct label label = window_label(f->window, seq);
+
+    return subscription_matches(&f->what, &label);
 }
 
 /* Adds matching entries of the window from the floor downwards until id is covered, n_max entries

@@ -302,7 +302,7 @@ mark_dirty(struct hub *h, struct feed *f)
 struct passing {
     int64_t id;
     uint64_t seq[DIALECTS]; /* in the windows; UINT64_MAX in one that does not get it */
-    struct text topic, type;
+    struct label label;
     const struct page *page;
     size_t place; /* in the page */
 };
@@ -335,7 +335,7 @@ append_to_feeds(struct hub *h, const char *pattern, size_t n, const struct passi
 
         uint64_t seq = e->seq[f->dialect->kind];
 
-        if (!subscription_matches_type(&f->what, e->type) || feed_last_seq(f) == seq ||
+        if (!subscription_matches_type(&f->what, e->label.type) || feed_last_seq(f) == seq ||
             !data_matches(h, f, e))
             continue; /* the second: it named two patterns that match */
         feed_append(f, e->id, seq);
@@ -347,19 +347,15 @@ append_to_feeds(struct hub *h, const char *pattern, size_t n, const struct passi
 static struct passing
 append_to_windows(struct hub *h, const struct page *p, size_t i)
 {
-    struct passing e = {.id = p->entries[i].id,
-                        .topic = page_topic(p, i),
-                        .type = page_type(p, i),
-                        .page = p,
-                        .place = i};
+    struct passing e = {.id = p->entries[i].id, .label = page_label(p, i), .page = p, .place = i};
 
     memset(e.seq, 0xff, sizeof e.seq);
-    e.seq[DIALECT_PLAIN] = window_append(&h->window, e.id, e.topic, e.type, page_frame(p, i));
+    e.seq[DIALECT_PLAIN] = window_append(&h->window, e.id, &e.label, page_frame(p, i));
     if (p->twin && h->windows[p->twin->dialect->kind])
         e.seq[p->twin->dialect->kind] = window_append(h->windows[p->twin->dialect->kind], e.id,
-                                                      e.topic, e.type, page_frame(p->twin, i));
-    if (e.topic.n > EVENT_TOPIC_MAX)
-        e.topic.n = EVENT_TOPIC_MAX; /* a row that evaded the schema's checks */
+                                                      &e.label, page_frame(p->twin, i));
+    if (e.label.topic.n > EVENT_TOPIC_MAX)
+        e.label.topic.n = EVENT_TOPIC_MAX; /* a row that evaded the schema's checks */
     return e;
 }
 
@@ -368,15 +364,15 @@ publish_one(struct hub *h, const struct passing *e)
 {
     char pattern[EVENT_TOPIC_MAX + 1];
 
-    append_to_feeds(h, e->topic.p, e->topic.n, e);
-    memcpy(pattern, e->topic.p, e->topic.n);
-    for (size_t n = 0; n <= e->topic.n; n++) {
+    append_to_feeds(h, e->label.topic.p, e->label.topic.n, e);
+    memcpy(pattern, e->label.topic.p, e->label.topic.n);
+    for (size_t n = 0; n <= e->label.topic.n; n++) {
         if (h->prefixes[n] == 0)
             continue;
         pattern[n] = '*';
         append_to_feeds(h, pattern, n + 1, e);
-        if (n < e->topic.n)
-            pattern[n] = e->topic.p[n];
+        if (n < e->label.topic.n)
+            pattern[n] = e->label.topic.p[n];
     }
 }
 

@@ -175,23 +175,17 @@ page_frame(const struct page *p, size_t i)
     return (struct text){p->frames.data + start, p->entries[i].frame_end - start};
 }
 
-struct text
-page_topic(const struct page *p, size_t i)
+struct label
+page_label(const struct page *p, size_t i)
 {
     const struct page_entry *e = &p->entries[i];
     size_t type_n = e->type_n > 0 ? (size_t)e->type_n : 0;
+    const char *name = p->names.data + e->name_end - type_n - e->topic_n;
+    struct label label = {{name, e->topic_n}, TEXT_NONE};
 
-    return (struct text){p->names.data + e->name_end - type_n - e->topic_n, e->topic_n};
-}
-
-struct text
-page_type(const struct page *p, size_t i)
-{
-    const struct page_entry *e = &p->entries[i];
-
-    if (e->type_n < 0)
-        return TEXT_NONE;
-    return (struct text){p->names.data + e->name_end - (size_t)e->type_n, (size_t)e->type_n};
+    if (e->type_n >= 0)
+        label.type = (struct text){name + e->topic_n, type_n};
+    return label;
 }
 
 struct text

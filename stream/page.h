@@ -73,8 +73,7 @@ bool page_answer(const struct page *p, size_t i, const struct question *question
 size_t page_after(const struct page *p, int64_t id);
 
 struct text page_frame(const struct page *p, size_t i);
-struct text page_topic(const struct page *p, size_t i);
-struct text page_type(const struct page *p, size_t i);
+struct label page_label(const struct page *p, size_t i); /* if names were kept */
 
 /* The longest run of frames [i, *end) of at most bytes_max bytes, as one text. */
 struct text page_run(const struct page *p, size_t i, size_t bytes_max, size_t *end);

@@ -6,7 +6,6 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
-#include "stream/event.h"
 #include "stream/topic.h"
 
 void
@@ -54,14 +53,14 @@ add(struct text **list, size_t *n, struct text text)
 enum err
 subscription_add_topic(struct subscription *s, struct text pattern, struct errbuf *eb)
 {
+    struct text checked = pattern, prefix;
     enum err err;
 
     assert(!s->key);
     /* A prefix may be as long as a topic, and its '*' comes on top. */
-    if (pattern.n == EVENT_TOPIC_MAX + 1 && pattern.p[pattern.n - 1] == '*')
-        err = event_check_topic((struct text){pattern.p, pattern.n - 1}, eb);
-    else
-        err = event_check_topic(pattern, eb);
+    if (pattern.n == EVENT_TOPIC_MAX + 1 && topic_is_prefix(pattern, &prefix))
+        checked = prefix;
+    err = event_check_topic(checked, eb);
     return err != ERR_OK ? err : add(&s->topics, &s->n_topics, pattern);
 }
 
@@ -261,13 +260,13 @@ subscription_matches_type(const struct subscription *s, struct text type)
 }
 
 bool
-subscription_matches(const struct subscription *s, struct text topic, struct text type)
+subscription_matches(const struct subscription *s, const struct label *label)
 {
     bool found = s->n_topics == 0;
 
     for (size_t i = 0; i < s->n_topics && !found; i++)
-        found = topic_matches(s->topics[i], topic);
-    return found && subscription_matches_type(s, type);
+        found = topic_matches(s->topics[i], label->topic);
+    return found && subscription_matches_type(s, label->type);
 }
 
 bool

@@ -15,6 +15,7 @@
 
 #include "base/err.h"
 #include "base/text.h"
+#include "stream/event.h"
 #include "stream/where.h"
 
 struct subscription {
@@ -47,7 +48,7 @@ enum err subscription_narrow(struct subscription *s, const struct text *grants, 
 enum err subscription_seal(struct subscription *s);
 
 /* Topic and type only; the conditions on the data come on top. */
-bool subscription_matches(const struct subscription *s, struct text topic, struct text type);
+bool subscription_matches(const struct subscription *s, const struct label *label);
 bool subscription_matches_type(const struct subscription *s, struct text type);
 bool subscription_matches_data(const struct subscription *s, struct where_subject *data);
 

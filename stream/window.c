@@ -3,7 +3,6 @@
 #include <assert.h>
 
 #include "base/mem.h"
-#include "stream/event.h"
 
 enum { NAMES_MIN = 2 * (EVENT_TOPIC_MAX + EVENT_TYPE_MAX) };
 
@@ -80,8 +79,9 @@ window_restart(struct window *w, int64_t id)
 }
 
 uint64_t
-window_append(struct window *w, int64_t id, struct text topic, struct text type, struct text frame)
+window_append(struct window *w, int64_t id, const struct label *label, struct text frame)
 {
+    struct text topic = label->topic, type = label->type;
     uint64_t frame_at = place(&w->frames, frame.n);
     uint64_t name_at = place(&w->names, topic.n + type.n);
     struct window_entry *e;
@@ -166,23 +166,16 @@ window_frame(const struct window *w, uint64_t seq)
     return (struct text){w->frames.bytes + e->frame_at % w->frames.size, e->frame_n};
 }
 
-struct text
-window_topic(const struct window *w, uint64_t seq)
+struct label
+window_label(const struct window *w, uint64_t seq)
 {
     const struct window_entry *e = window_at(w, seq);
+    const char *name = w->names.bytes + e->name_at % w->names.size;
+    struct label label = {{name, e->topic_n}, TEXT_NONE};
 
-    return (struct text){w->names.bytes + e->name_at % w->names.size, e->topic_n};
-}
-
-struct text
-window_type(const struct window *w, uint64_t seq)
-{
-    const struct window_entry *e = window_at(w, seq);
-
-    if (e->type_n < 0)
-        return TEXT_NONE;
-    return (struct text){w->names.bytes + (e->name_at + e->topic_n) % w->names.size,
-                         (size_t)e->type_n};
+    if (e->type_n >= 0)
+        label.type = (struct text){name + e->topic_n, (size_t)e->type_n};
+    return label;
 }
 
 struct text

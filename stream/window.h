@@ -16,6 +16,7 @@
 
 #include "base/err.h"
 #include "base/text.h"
+#include "stream/event.h"
 
 /* Bytes in a ring whose items are never split: an item that does not fit before the end starts
  * over at the beginning. Positions only grow; the place of one is its remainder by size. */
@@ -48,8 +49,7 @@ void window_finish(struct window *w);
 
 /* id > head_id. Copies everything. An event too large for the ring empties the window; readers then
  * find it in the table. Returns its sequence number, or w->head when it was not kept. */
-uint64_t window_append(struct window *w, int64_t id, struct text topic, struct text type,
-                       struct text frame);
+uint64_t window_append(struct window *w, int64_t id, const struct label *label, struct text frame);
 
 /* Forgets everything: what is at or below id is for the table to tell. id >= head_id. */
 void window_restart(struct window *w, int64_t id);
@@ -66,8 +66,7 @@ uint64_t window_after(const struct window *w, int64_t id);
 /* Views into the rings: valid until the next append. tail <= seq < head. */
 const struct window_entry *window_at(const struct window *w, uint64_t seq);
 struct text window_frame(const struct window *w, uint64_t seq);
-struct text window_topic(const struct window *w, uint64_t seq);
-struct text window_type(const struct window *w, uint64_t seq);
+struct label window_label(const struct window *w, uint64_t seq);
 
 /* The longest run of frames [seq, *end) that lies in one piece and has at most bytes_max bytes, as
  * one text; empty when already the first is larger. *end is how far it may go at most, seq < *end

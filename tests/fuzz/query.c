@@ -122,7 +122,7 @@ check_topic(const struct query *q, const struct wish *w, const struct grants *gr
 {
     bool wanted = w->n == 0 || any_matches(w->topics, w->n, topic);
     bool allowed = !granted || grants_cover(granted, topic);
-    bool matches = subscription_matches(&q->what, topic, TEXT_NONE);
+    bool matches = subscription_matches(&q->what, &(struct label){topic, TEXT_NONE});
 
     if (q->what.n_types > 0)
         matches = q->what.n_topics == 0 || any_matches(q->what.topics, q->what.n_topics, topic);

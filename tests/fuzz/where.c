@@ -238,7 +238,7 @@ check_subscription(const struct lines *lines)
         if (try.n == 0)
             continue;
         try = (struct text){try.p + 1, try.n - 1};
-        FUZZ_CHECK(subscription_matches(&s, try, TEXT_NONE) ==
+        FUZZ_CHECK(subscription_matches(&s, &(struct label){try, TEXT_NONE}) ==
                        (any(&kept, 't', try) && any(&kept, 'e', TEXT_LIT("message"))),
                    "topic \"%.*s\" in \"%s\"", (int)try.n, try.p, s.key);
         type = try;

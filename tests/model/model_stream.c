@@ -49,8 +49,8 @@ check_entry(const struct window *w, enum dialect_kind dialect, uint64_t seq, con
     REQUIRE(window_at(w, seq)->id == r->id);
     REQUIRE(frame.n == n + 2 && memcmp(frame.p, expected, n) == 0 && frame.p[n] == '\n' &&
             frame.p[n + 1] == '\n');
-    REQUIRE(text_equal(window_topic(w, seq), text_of(r->topic)));
-    REQUIRE(text_equal(window_type(w, seq), text_of(r->type)));
+    REQUIRE(text_equal(window_label(w, seq).topic, text_of(r->topic)));
+    REQUIRE(text_equal(window_label(w, seq).type, text_of(r->type)));
 }
 
 /* Every event with floor_id < id <= head_id, and nothing else. */

@@ -39,7 +39,8 @@ read_page(const struct subscription *filter, int64_t after, size_t rows_max, boo
                           .data = {large, rows[id].data_n ? rows[id].data_n : 3}};
         enum page_added added;
 
-        if (id > pruned_through && (!filter || subscription_matches(filter, e.topic, e.type))) {
+        if (id > pruned_through &&
+            (!filter || subscription_matches(filter, &(struct label){e.topic, e.type}))) {
             added = page_add(p, &e, names);
             if (added == PAGE_NO_MEMORY && p->n == 0) {
                 page_destroy(p);

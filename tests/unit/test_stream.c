@@ -256,8 +256,8 @@ a_subscription_matches_topics_and_types(void **state)
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct subscription s = subscribe(rows[i].wish);
 
-        if (subscription_matches(&s, text_of(rows[i].topic), text_of(rows[i].type)) !=
-            rows[i].matches)
+        if (subscription_matches(&s, &(struct label){text_of(rows[i].topic),
+                                                     text_of(rows[i].type)}) != rows[i].matches)
             fail_msg("row %zu: \"%s\"", i, rows[i].wish);
         subscription_finish(&s);
     }

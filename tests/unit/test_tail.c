@@ -168,7 +168,7 @@ take_page(struct world *w, size_t *n)
     assert_true(p->through > p->after || p->marks.pruned_through > w->marks.pruned_through);
     for (size_t i = 0; i < p->n; i++) {
         assert_int_equal(p->entries[i].id, w->seen + 1); /* these tests leave no gaps */
-        assert_int_equal(page_topic(p, i).n, 1);
+        assert_int_equal(page_label(p, i).topic.n, 1);
         w->seen++;
     }
     w->seen = p->through;

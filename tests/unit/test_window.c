@@ -24,7 +24,7 @@ a_window_keeps_the_newest_events(void **state)
     assert_int_equal(window_init(&w, 1000, 4, 100), ERR_OK);
     assert_int_equal(window_after(&w, 0), w.head);
     for (int64_t id = 102; id <= 120; id += 2) /* gaps are legal */
-        window_append(&w, id, TEXT_LIT("t"), TEXT_NONE, TEXT_LIT("frame"));
+        window_append(&w, id, &(struct label){TEXT_LIT("t"), TEXT_NONE}, TEXT_LIT("frame"));
     assert_int_equal(w.head - w.tail, 4);
     assert_int_equal(w.floor_id, 112);
     assert_int_equal(w.head_id, 120);
@@ -49,13 +49,15 @@ an_event_larger_than_the_ring_empties_the_window(void **state)
 
     (void)state;
     assert_int_equal(window_init(&w, 100, 8, 0), ERR_OK);
-    window_append(&w, 1, TEXT_LIT("t"), TEXT_NONE, TEXT_LIT("x"));
-    assert_int_equal(window_append(&w, 2, TEXT_LIT("t"), TEXT_NONE, (struct text){large, 101}),
-                     w.head);
+    window_append(&w, 1, &(struct label){TEXT_LIT("t"), TEXT_NONE}, TEXT_LIT("x"));
+    assert_int_equal(
+        window_append(&w, 2, &(struct label){TEXT_LIT("t"), TEXT_NONE}, (struct text){large, 101}),
+        w.head);
     assert_int_equal(w.head, w.tail);
     assert_int_equal(w.floor_id, 2);
     assert_int_equal(w.head_id, 2);
-    window_append(&w, 3, TEXT_LIT("t"), TEXT_NONE, (struct text){large, 100}); /* just fits */
+    window_append(&w, 3, &(struct label){TEXT_LIT("t"), TEXT_NONE},
+                  (struct text){large, 100}); /* just fits */
     assert_int_equal(w.head - w.tail, 1);
     assert_int_equal(w.floor_id, 2);
     window_finish(&w);
@@ -71,12 +73,11 @@ long_names_evict_as_frames_do(void **state)
     memset(topic, 't', sizeof topic);
     assert_int_equal(window_init(&w, 1000, 64, 0), ERR_OK);
     for (int64_t id = 1; id <= 20; id++)
-        window_append(&w, id, (struct text){topic, sizeof topic}, (struct text){topic, 200},
-                      TEXT_LIT("x"));
+        window_append(&w, id, &(struct label){{topic, sizeof topic}, {topic, 200}}, TEXT_LIT("x"));
     assert_in_range(w.head - w.tail, 1, 3);
     for (uint64_t seq = w.tail; seq < w.head; seq++) {
-        assert_true(text_equal(window_topic(&w, seq), (struct text){topic, sizeof topic}));
-        assert_true(text_equal(window_type(&w, seq), (struct text){topic, 200}));
+        assert_true(text_equal(window_label(&w, seq).topic, (struct text){topic, sizeof topic}));
+        assert_true(text_equal(window_label(&w, seq).type, (struct text){topic, 200}));
     }
     window_finish(&w);
 }
@@ -101,7 +102,8 @@ frames_stay_whole_around_the_end_of_the_ring(void **state)
             random = random * 6364136223846793005ULL + 1442695040888963407ULL;
             lengths[id] = 1 + (random >> 33) % 63;
             memset(frames[id], 'a' + (int)(id % 26), lengths[id]);
-            window_append(&w, id, TEXT_LIT("t"), id % 3 ? TEXT_LIT("y") : TEXT_NONE,
+            window_append(&w, id,
+                          &(struct label){TEXT_LIT("t"), id % 3 ? TEXT_LIT("y") : TEXT_NONE},
                           (struct text){frames[id], lengths[id]});
             assert_true(w.head > w.tail && w.head_id == id);
             for (seq = w.tail; seq < w.head; seq = end) {
@@ -124,7 +126,7 @@ frames_stay_whole_around_the_end_of_the_ring(void **state)
                     int64_t of = window_at(&w, seq)->id;
 
                     if (run.n < lengths[of] || memcmp(run.p, frames[of], lengths[of]) != 0 ||
-                        text_equal(window_type(&w, seq), TEXT_NONE) != (of % 3 == 0))
+                        text_equal(window_label(&w, seq).type, TEXT_NONE) != (of % 3 == 0))
                         fail_msg("seed %llu, id %lld", (unsigned long long)seed, (long long)of);
                     run = (struct text){run.p + lengths[of], run.n - lengths[of]};
                 }
@@ -179,8 +181,8 @@ a_page_takes_at_least_one_event_and_stops_at_its_bound(void **state)
     assert_int_equal(page_after(p, 3), 3);
     assert_int_equal(page_after(p, 100), p->n);
     for (size_t i = 0; i < p->n; i++) {
-        assert_true(text_equal(page_topic(p, i), TEXT_LIT("t")));
-        assert_true(text_equal(page_type(p, i), TEXT_LIT("x")));
+        assert_true(text_equal(page_label(p, i).topic, TEXT_LIT("t")));
+        assert_true(text_equal(page_label(p, i).type, TEXT_LIT("x")));
         assert_true(text_starts(page_frame(p, i), TEXT_LIT("id: ")));
     }
     assert_int_equal(page_run(p, 0, 1000, &end).n, p->frames.length);
@@ -209,7 +211,7 @@ a_page_without_memory_keeps_what_it_has(void **state)
             assert_int_equal(page_add(p, &e, true), PAGE_ADDED);
         }
         assert_true(text_starts(page_frame(p, before), TEXT_LIT("id: ")));
-        assert_true(text_equal(page_topic(p, before), TEXT_LIT("t")));
+        assert_true(text_equal(page_label(p, before).topic, TEXT_LIT("t")));
     }
     page_destroy(p);
 }
