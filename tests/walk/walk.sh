@@ -53,6 +53,17 @@ awk '/^By hand, as a service/ { on = 1; next } on && /^[^ ]/ { exit } on' "$root
 packages=$(sed -e :a -e '/\\$/N; s/\\\n//; ta' "$home/steps" | sed -n 's/^sudo apt-get install //p')
 [ -n "$packages" ] || die 'the README installs no packages'
 
+# What freshet(1) says under BACKUP: the first command copies, the block restores.
+sed -n '/^\.Sh BACKUP/,/^\.Sh ENV/s/^\.Dl sqlite3 /sqlite3 /p' "$root/doc/freshet.1" >"$home/backup"
+awk '/^To restore one/ { on = 1 } on && /^\.Ed/ { exit } on && copying; on && /^\.Bd/ { copying = 1 }' \
+    "$root/doc/freshet.1" >"$home/restore"
+# And what it says to do when clients complain.
+sed -n '/^\.Sh EXAMPLES/,/^\.Sh SEE/{/^systemctl\|--expect-down/p;}' "$root/doc/freshet.1" |
+    sed 's|https://stream.example|http://localhost|' >"$home/down"
+for block in backup:1 restore:8 down:3; do
+    [ "$(grep -c . "$home/${block%:*}")" -ge "${block#*:}" ] || die "freshet(1) does not say what is wanted here: $block"
+done
+
 cat >"$home/demo" <<'DEMO'
 . ../lib
 is_up() {
@@ -133,6 +144,24 @@ report 'without its database the service is started again and again' soon restar
 sudo mv "$db.aside" "$db"
 insert three
 report 'and serves when the database is there again, also who has waited' wait $!
+report 'a copy is made as freshet(1) says' sudo bash -ex ../backup
+insert lost
+epoch=$(sudo freshet epoch --db "$db")
+report 'and restored as it says, step by step' sudo bash -ex ../restore
+another_epoch() {
+    [ "$(sudo freshet epoch --db "$db")" != "$epoch" ]
+}
+lost_is_gone() {
+    timeout 20 curl -s -H 'Accept: application/json' "http://localhost/events?since=earliest&topic=walk" >../page
+    grep -q '"three"' ../page && ! grep -q '"lost"' ../page
+}
+report 'which gives it another epoch' another_epoch
+report 'what is in the copy is served, and no more' lost_is_gone
+report 'the directory is its group'"'"'s again' modes
+insert four
+report 'another user writes, and it comes' comes four
+report 'what clients are told while the responder is stopped' sudo bash -ex ../down
+report 'then it serves again' comes four
 report 'nothing else has failed' sh -c '! systemctl --failed --no-legend | grep .'
 HOLDS
 
