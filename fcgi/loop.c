@@ -3,19 +3,33 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <uv.h>
 
-#include "base/log.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "fcgi/conn.h"
 
 static const int signal_numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+
+/* The handles' data is the server. */
+struct loop {
+    uv_loop_t uv;
+    uv_prepare_t prepare; /* calls turn() before the loop waits */
+    void (*turn)(struct server *s, int64_t now_ms);
+    uv_timer_t timer;        /* the next timeout of any list; 0 when a turn has left work */
+    uv_timer_t accept_timer; /* accepting pauses until then */
+    uv_async_t news;         /* of the threads */
+    uv_signal_t signals[sizeof signal_numbers / sizeof *signal_numbers];
+    uv_poll_t listeners[SERVER_SOCKETS_MAX];
+    uv_poll_t connections; /* libuv waits for the poller */
+};
 
 static void
 on_prepare(uv_prepare_t *handle)
 {
     struct server *s = handle->data;
 
-    s->on_turn(s);
+    s->loop->turn(s, clock_mono_ms());
 }
 
 static void
@@ -47,7 +61,7 @@ on_timer(uv_timer_t *handle)
 }
 
 static void
-on_reader_news(uv_async_t *handle)
+on_news(uv_async_t *handle)
 {
     (void)handle;
 }
@@ -69,7 +83,7 @@ void
 loop_listen(struct server *s)
 {
     for (int i = 0; i < s->n_sockets; i++)
-        uv_poll_start(&s->listeners[i], UV_READABLE, on_listener);
+        uv_poll_start(&s->loop->listeners[i], UV_READABLE, on_listener);
 }
 
 static void
@@ -82,16 +96,16 @@ void
 loop_pause_listening(struct server *s, int64_t pause_ms)
 {
     for (int i = 0; i < s->n_sockets; i++)
-        uv_poll_stop(&s->listeners[i]);
-    uv_timer_start(&s->accept_timer, listen_again, (uint64_t)pause_ms, 0);
+        uv_poll_stop(&s->loop->listeners[i]);
+    uv_timer_start(&s->loop->accept_timer, listen_again, (uint64_t)pause_ms, 0);
 }
 
 void
 loop_stop_listening(struct server *s, bool keep_sockets)
 {
-    uv_timer_stop(&s->accept_timer);
+    uv_timer_stop(&s->loop->accept_timer);
     for (int i = 0; i < s->n_sockets; i++) {
-        uv_close((uv_handle_t *)&s->listeners[i], NULL);
+        uv_close((uv_handle_t *)&s->loop->listeners[i], NULL);
         if (!keep_sockets)
             close(s->sockets[i]);
     }
@@ -106,11 +120,11 @@ watch_connections(struct server *s, struct errbuf *eb)
 
     if (poller_open(&s->poller, eb) != ERR_OK)
         return ERR_IO;
-    failed = uv_poll_init(&s->loop, &s->poller_watch, s->poller.fd);
+    failed = uv_poll_init(&s->loop->uv, &s->loop->connections, s->poller.fd);
     if (failed)
         return err_set(eb, ERR_IO, "cannot watch connections: %s", uv_strerror(failed));
-    s->poller_watch.data = s;
-    uv_poll_start(&s->poller_watch, UV_READABLE, on_connections);
+    s->loop->connections.data = s;
+    uv_poll_start(&s->loop->connections, UV_READABLE, on_connections);
     return ERR_OK;
 }
 
@@ -134,53 +148,59 @@ loop_hold_signals(void)
 enum err
 loop_open(struct server *s, struct errbuf *eb)
 {
-    int failed = uv_loop_init(&s->loop);
+    int failed;
 
     s->poller.fd = -1;
-    if (failed)
+    s->loop = mem_zalloc(sizeof *s->loop);
+    if (!s->loop)
+        return err_set(eb, ERR_NOMEM, "out of memory");
+    failed = uv_loop_init(&s->loop->uv);
+    if (failed) {
+        mem_free(s->loop);
         return err_set(eb, ERR_IO, "cannot start the event loop: %s", uv_strerror(failed));
+    }
     if (watch_connections(s, eb) != ERR_OK) {
         s->n_sockets = 0;
         loop_close(s);
         return ERR_IO;
     }
-    uv_prepare_init(&s->loop, &s->turn);
-    s->turn.data = s;
-    uv_timer_init(&s->loop, &s->timer);
-    uv_timer_init(&s->loop, &s->accept_timer);
-    s->accept_timer.data = s;
-    uv_async_init(&s->loop, &s->reader_news, on_reader_news);
+    uv_prepare_init(&s->loop->uv, &s->loop->prepare);
+    s->loop->prepare.data = s;
+    uv_timer_init(&s->loop->uv, &s->loop->timer);
+    uv_timer_init(&s->loop->uv, &s->loop->accept_timer);
+    s->loop->accept_timer.data = s;
+    uv_async_init(&s->loop->uv, &s->loop->news, on_news);
     for (size_t i = 0; i < sizeof signal_numbers / sizeof *signal_numbers; i++) {
-        uv_signal_init(&s->loop, &s->signals[i]);
-        s->signals[i].data = s;
-        uv_signal_start(&s->signals[i], on_signal, signal_numbers[i]);
+        uv_signal_init(&s->loop->uv, &s->loop->signals[i]);
+        s->loop->signals[i].data = s;
+        uv_signal_start(&s->loop->signals[i], on_signal, signal_numbers[i]);
     }
     mask_signals(SIG_UNBLOCK);
     for (int i = 0; i < s->n_sockets; i++) {
-        failed = uv_poll_init(&s->loop, &s->listeners[i], s->sockets[i]);
+        failed = uv_poll_init(&s->loop->uv, &s->loop->listeners[i], s->sockets[i]);
         if (failed) {
             s->n_sockets = i;
             loop_close(s);
             return err_set(eb, ERR_IO, "cannot watch the listening socket: %s",
                            uv_strerror(failed));
         }
-        s->listeners[i].data = s;
+        s->loop->listeners[i].data = s;
     }
     return ERR_OK;
 }
 
 void
-loop_run(struct server *s, void (*turn)(struct server *s))
+loop_run(struct server *s, void (*turn)(struct server *s, int64_t now_ms))
 {
-    s->on_turn = turn;
-    uv_prepare_start(&s->turn, on_prepare);
-    uv_run(&s->loop, UV_RUN_DEFAULT);
+    s->loop->turn = turn;
+    uv_prepare_start(&s->loop->prepare, on_prepare);
+    uv_run(&s->loop->uv, UV_RUN_DEFAULT);
 }
 
 void
 loop_stop(struct server *s)
 {
-    uv_stop(&s->loop);
+    uv_stop(&s->loop->uv);
 }
 
 static void
@@ -194,19 +214,28 @@ close_handle(uv_handle_t *handle, void *context)
 void
 loop_close(struct server *s)
 {
-    uv_walk(&s->loop, close_handle, NULL);
-    uv_run(&s->loop, UV_RUN_DEFAULT);
-    uv_loop_close(&s->loop);
+    uv_walk(&s->loop->uv, close_handle, NULL);
+    uv_run(&s->loop->uv, UV_RUN_DEFAULT);
+    uv_loop_close(&s->loop->uv);
     poller_close(&s->poller);
+    mem_free(s->loop);
+    s->loop = NULL;
 }
 
 void
 loop_next_turn(struct server *s, int64_t wait_ms)
 {
     if (wait_ms == INT64_MAX)
-        uv_timer_stop(&s->timer);
+        uv_timer_stop(&s->loop->timer);
     else
-        uv_timer_start(&s->timer, on_timer, (uint64_t)wait_ms, 0);
+        uv_timer_start(&s->loop->timer, on_timer, (uint64_t)wait_ms, 0);
+}
+
+void
+loop_rest(const struct server *s, int64_t us)
+{
+    (void)s;
+    clock_rest_us(us);
 }
 
 void
@@ -214,5 +243,5 @@ loop_wake(void *context)
 {
     struct server *s = context;
 
-    uv_async_send(&s->reader_news);
+    uv_async_send(&s->loop->news);
 }

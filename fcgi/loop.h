@@ -1,13 +1,15 @@
-/* loop: libuv's handles, and the callbacks that record for the turn what has happened. */
+/* loop: what waits for the server until there is something to do: libuv's handles, and the
+ * callbacks that record for the turn what has happened. The only file that knows libuv; the tests
+ * of turns have another one in its place, and make time pass as they like. */
 #ifndef FCGI_LOOP_H
 #define FCGI_LOOP_H
 
 #include "fcgi/state.h"
 
-/* Needs s->settings, s->sockets. ERR_IO. */
+/* Makes s->loop and s->poller. Needs s->settings, s->sockets. ERR_IO, ERR_NOMEM. */
 enum err loop_open(struct server *s, struct errbuf *eb);
-/* Runs until loop_stop(); turn() is called before each wait. */
-void loop_run(struct server *s, void (*turn)(struct server *s));
+/* Runs until loop_stop(); turn() is called before each wait, with the monotonic clock's time. */
+void loop_run(struct server *s, void (*turn)(struct server *s, int64_t now_ms));
 void loop_stop(struct server *s);
 /* Closes every handle. */
 void loop_close(struct server *s);
@@ -15,6 +17,9 @@ void loop_close(struct server *s);
 /* The next turn comes in so many milliseconds at the latest; INT64_MAX = only when something
  * happens. */
 void loop_next_turn(struct server *s, int64_t wait_ms);
+
+/* Nothing happens for a moment of at most a few milliseconds. */
+void loop_rest(const struct server *s, int64_t us);
 
 /* Signals wait until the next loop is open: without a loop they would end the process. */
 void loop_hold_signals(void);

@@ -1,15 +1,14 @@
 /* server: the program, from top to bottom.
  *
- * libuv's callbacks only record what has happened. Then, once per wake-up, server_turn() does the
- * work in a fixed order: accept → tail → replay → flush → timers → reap. Everything here belongs to
- * the loop's thread. What begins and ends it is in server_run.c. */
+ * The loop's callbacks only record what has happened. Then, once per wake-up, server_turn() does
+ * the work in a fixed order: accept → tail → replay → flush → timers → reap. Everything here
+ * belongs to the loop's thread. What begins and ends it is in server_run.c. */
 #include "fcgi/server.h"
 
 #include <errno.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "fcgi/conn.h"
@@ -330,7 +329,7 @@ static void
 rest_in_round(const struct server *s)
 {
     if (!is_work_left(s) && is_round_wanted(s) && !round_over(&s->round, s->now_ms))
-        clock_rest_us(REST_US);
+        loop_rest(s, REST_US);
 }
 
 /* Makes sure that the next turn comes in time: at once when work is left, else at the next timeout.
@@ -354,9 +353,9 @@ plan_next_turn(struct server *s)
 }
 
 void
-server_turn(struct server *s)
+server_turn(struct server *s, int64_t now_ms)
 {
-    s->now_ms = clock_mono_ms();
+    s->now_ms = now_ms;
     control(s);
     stage_accept(s);
     stage_tail(s);

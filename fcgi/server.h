@@ -15,7 +15,13 @@ enum err server_run(struct server *s, struct settings *settings, struct store *s
 enum err server_run_cgi(struct server *s, struct settings *settings, struct store *store,
                         const struct request *request, struct errbuf *eb);
 
-/* One turn of the work, before the loop waits. */
-void server_turn(struct server *s);
+/* One turn of the work, before the loop waits. now_ms: of any clock that does not go back. */
+void server_turn(struct server *s, int64_t now_ms);
+
+/* What the two above do before the loop runs and after it. Tests, which make the turns themselves,
+ * call these. `single` is NULL but for plain CGI. When server_open() fails nothing is left. */
+enum err server_open(struct server *s, struct settings *settings, struct store *store,
+                     struct store *writable, const struct request *single, struct errbuf *eb);
+void server_close(struct server *s);
 
 #endif

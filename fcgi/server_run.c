@@ -6,7 +6,6 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "fcgi/loop.h"
 #include "fcgi/publish.h"
@@ -217,49 +216,83 @@ give_up_rights(const struct settings *set)
         log_line(LOG_WARN, "serving without a sandbox: %s", eb.text);
 }
 
+/* What is there before any thread is, and after all of them. */
+static void
+finish_rules(struct server *s)
+{
+    addresses_finish(&s->addresses);
+    deadlines_finish(&s->ends);
+    jws_keys_finish(&s->token_keys);
+    grants_finish(&s->open);
+}
+
 static enum err
-run(struct server *s, struct settings *settings, struct store *store, struct store *writable,
-    const struct request *single, struct errbuf *eb)
+start_all(struct server *s, struct store *store, struct store *writable, struct errbuf *eb)
+{
+    enum err err = start_writing(s, writable, eb);
+
+    if (err != ERR_OK) {
+        store_close(store);
+        return err;
+    }
+    err = start_reading(s, store, eb);
+    if (err != ERR_OK)
+        stop_writing(s);
+    return err;
+}
+
+enum err
+server_open(struct server *s, struct settings *settings, struct store *store,
+            struct store *writable, const struct request *single, struct errbuf *eb)
 {
     enum err err;
 
     s->settings = settings;
     s->single = single;
     s->seed = (uint64_t)random() << 32 ^ (uint64_t)random();
-    s->now_ms = clock_mono_ms();
     limit_places(s);
     init_lists(s);
     err = read_rules(s, eb);
     if (err == ERR_OK)
         err = loop_open(s, eb);
     if (err != ERR_OK) {
-        jws_keys_finish(&s->token_keys);
-        grants_finish(&s->open);
+        finish_rules(s);
         store_close(store);
         store_close(writable);
         return err;
     }
-    err = start_writing(s, writable, eb);
-    if (err == ERR_OK)
-        err = start_reading(s, store, eb);
-    else
-        store_close(store);
-    if (err == ERR_OK) {
-        give_up_rights(settings);
-        loop_run(s, server_turn);
-        loop_hold_signals();                /* asked for again, the end is not cut short */
-        if (s->stop_asked > s->stop_served) /* told to us after the last turn */
-            s->reopening = false;
-        stop_writing(s);
-        stop_reading(s);
+    err = start_all(s, store, writable, eb);
+    if (err != ERR_OK) {
+        loop_close(s);
+        finish_rules(s);
     }
-    stop_writing(s);
-    loop_close(s);
-    addresses_finish(&s->addresses);
-    deadlines_finish(&s->ends);
-    jws_keys_finish(&s->token_keys);
-    grants_finish(&s->open);
     return err;
+}
+
+void
+server_close(struct server *s)
+{
+    stop_writing(s);
+    stop_reading(s);
+    loop_close(s);
+    finish_rules(s);
+}
+
+static enum err
+serve_until_stopped(struct server *s, struct settings *settings, struct store *store,
+                    struct store *writable, const struct request *single, struct errbuf *eb)
+{
+    enum err err = server_open(s, settings, store, writable, single, eb);
+
+    if (err != ERR_OK)
+        return err;
+    give_up_rights(settings);
+    loop_run(s, server_turn);
+    loop_hold_signals();                /* asked for again, the end is not cut short */
+    if (s->stop_asked > s->stop_served) /* told to us after the last turn */
+        s->reopening = false;
+    server_close(s);
+    return ERR_OK;
 }
 
 enum err
@@ -277,7 +310,7 @@ server_run(struct server *s, struct settings *settings, struct store *store, str
     s->n_sockets = n_sockets;
     err = request_setup((size_t)settings->request_max, eb);
     if (err == ERR_OK) {
-        err = run(s, settings, store, writable, NULL, eb);
+        err = serve_until_stopped(s, settings, store, writable, NULL, eb);
     } else {
         store_close(store);
         store_close(writable);
@@ -290,5 +323,5 @@ enum err
 server_run_cgi(struct server *s, struct settings *settings, struct store *store,
                const struct request *request, struct errbuf *eb)
 {
-    return run(s, settings, store, NULL, request, eb);
+    return serve_until_stopped(s, settings, store, NULL, request, eb);
 }

@@ -5,7 +5,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <uv.h>
 
 #include "fcgi/address.h"
 #include "fcgi/deadline.h"
@@ -20,6 +19,7 @@
 
 struct conn;
 struct history_job;
+struct loop;
 struct request;
 struct seat;
 
@@ -41,16 +41,8 @@ enum { SERVER_SOCKETS_MAX = 8 };
 
 struct server {
     struct settings *settings;
-    uv_loop_t loop;
-    uv_prepare_t turn; /* runs on_turn() before the loop waits */
-    void (*on_turn)(struct server *s);
-    uv_timer_t timer;        /* the next timeout of any list; 0 when a turn has left work */
-    uv_timer_t accept_timer; /* accepting pauses until then */
-    uv_async_t reader_news;
-    uv_signal_t signals[4];
-    uv_poll_t listeners[SERVER_SOCKETS_MAX];
-    struct poller poller;   /* of the connections */
-    uv_poll_t poller_watch; /* libuv waits for the poller */
+    struct loop *loop;    /* what waits, see loop.h */
+    struct poller poller; /* of the connections */
     int sockets[SERVER_SOCKETS_MAX];
     int n_sockets;
 
