@@ -17,12 +17,13 @@ import { build, program } from '../tests/e2e/kit/env.mjs';
 import { before } from '../tests/e2e/kit/wait.mjs';
 import { Load } from './lib/client.mjs';
 import { scenarios as fanout } from './lib/fanout.mjs';
+import { scenarios as greedy } from './lib/greedy.mjs';
 import { describe, install, load } from './lib/machine.mjs';
 import { terminal, write } from './lib/report.mjs';
 import { servers } from './lib/servers.mjs';
 import { scenarios as streams } from './lib/streams.mjs';
 
-const scenarios = [...fanout, ...streams];
+const scenarios = [...fanout, ...streams, ...greedy];
 
 const { values: asked } = parseArgs({ options: Object.fromEntries(
     ['scenario', 'server', 'seconds', 'repetitions', 'scale', 'quick', 'fresh', 'out', 'list', 'report']
