@@ -53,9 +53,7 @@ static const struct option_set set = {
 static void
 add_name(struct buf *object, const char *name)
 {
-    char last = object->length > 0 ? object->data[object->length - 1] : '\0';
-
-    if (last != '{')
+    if (object->length > 0 && object->data[object->length - 1] != '{')
         buf_byte(object, ',');
     buf_format(object, "\"%s\":", name);
 }

@@ -159,7 +159,7 @@ member_name(struct scan *s)
 
 /* Iterative: `open` holds the closing byte of each array or object that is open. */
 static bool
-value(struct scan *s)
+whole_value(struct scan *s)
 {
     char open[JSON_DEPTH_MAX];
     size_t depth = 0;
@@ -191,22 +191,22 @@ value(struct scan *s)
 }
 
 enum err
-json_check(struct text s, struct text *trimmed, struct errbuf *eb)
+json_check(struct text s, struct text *value, struct errbuf *eb)
 {
     struct scan scan = {.p = s.p, .end = s.p + s.n};
     const char *first, *last = s.p + s.n;
 
     blanks(&scan);
     first = scan.p;
-    if (value(&scan) && scan.p < scan.end)
+    if (whole_value(&scan) && scan.p < scan.end)
         fail(&scan, "the end");
     if (scan.expected)
         return err_set(eb, ERR_INVALID, "not JSON: %s expected at byte %zu", scan.expected,
                        (size_t)(scan.p - s.p) + 1);
     while (is_blank(last[-1]))
         last--;
-    if (trimmed)
-        *trimmed = (struct text){first, (size_t)(last - first)};
+    if (value)
+        *value = (struct text){first, (size_t)(last - first)};
     return ERR_OK;
 }
 

@@ -14,7 +14,7 @@ no_memory(struct errbuf *eb)
 }
 
 static enum err
-new_event(struct body *b, struct event **e, struct errbuf *eb)
+make_room(struct body *b, struct errbuf *eb)
 {
     if (b->n == BODY_EVENTS_MAX)
         return err_set(eb, ERR_FULL, "more than %d events in one request; send them in several",
@@ -28,9 +28,17 @@ new_event(struct body *b, struct event **e, struct errbuf *eb)
         b->events = events;
         b->capacity = capacity;
     }
-    *e = &b->events[b->n++];
-    **e = (struct event){0};
     return ERR_OK;
+}
+
+/* There is room. */
+static struct event *
+new_event(struct body *b)
+{
+    struct event *e = &b->events[b->n++];
+
+    *e = (struct event){0};
+    return e;
 }
 
 /* *room has the bytes for what is not as it stands in the value. */
@@ -38,12 +46,11 @@ static enum err
 read_event(struct body *b, struct text value, char **room, struct errbuf *eb)
 {
     struct event_json members;
-    struct event *e;
     enum err err = event_json_members(value, &members, eb);
 
     if (err == ERR_OK)
-        err = new_event(b, &e, eb);
-    return err == ERR_OK ? event_json_read(&members, room, e, eb) : err;
+        err = make_room(b, eb);
+    return err == ERR_OK ? event_json_read(&members, room, new_event(b), eb) : err;
 }
 
 static enum err
@@ -95,10 +102,11 @@ parse_form(struct body *b, struct text bytes, struct errbuf *eb)
 {
     struct event *e;
     struct text name, raw;
-    enum err err = new_event(b, &e, eb);
+    enum err err = make_room(b, eb);
 
     if (err != ERR_OK)
         return err;
+    e = new_event(b);
     while (form_next(&bytes, &name, &raw)) {
         static const char *const names[] = {"topic", "type", "data", "key"};
         struct text *members[] = {&e->topic, &e->type, &e->data, &e->key};

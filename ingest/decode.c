@@ -125,7 +125,7 @@ static enum err
 decode_json(struct decode *d, struct text item, struct event *e, struct errbuf *why)
 {
     struct event_json members;
-    struct event found;
+    struct event found = {0};
     struct text value;
     enum err err = event_json_check(item, &value, why);
 

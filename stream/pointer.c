@@ -79,46 +79,6 @@ pointer_finish(struct pointer *p)
     *p = (struct pointer){0};
 }
 
-/* The walk is at a value to which the first `level` names lead, and is behind it afterwards.
- * Recursion is bounded, like all depth in a checked text, by JSON_DEPTH_MAX. */
-static void
-search(const struct pointer *p, size_t level, struct json_walk *at, struct text *found)
-{
-    const struct pointer_name *wanted = &p->names[level];
-    enum json_kind kind = json_here(at);
-    struct json_walk inner;
-    struct text name;
-
-    if (level == p->n) {
-        *found = json_pass(at);
-        return;
-    }
-    if (kind != JSON_OBJECT && kind != JSON_ARRAY) {
-        json_pass(at);
-        return;
-    }
-    json_into(at, &inner);
-    for (size_t i = 0; json_step(&inner, &name); i++) {
-        if (name.p ? json_string_is(name, wanted->name) : i == wanted->index) {
-            *found = TEXT_NONE;
-            search(p, level + 1, &inner, found);
-        } else {
-            json_pass(&inner);
-        }
-    }
-    json_out(at, &inner);
-}
-
-bool
-pointer_get(const struct pointer *p, struct text value, struct text *found)
-{
-    struct json_walk root = {.p = value.p, .end = value.p + value.n};
-
-    *found = TEXT_NONE;
-    search(p, 0, &root, found);
-    return found->p;
-}
-
 bool
 pointer_name(const struct pointer *p, size_t i, struct text *name)
 {
@@ -126,4 +86,51 @@ pointer_name(const struct pointer *p, size_t i, struct text *name)
         return false;
     *name = p->names[i].name;
     return true;
+}
+
+/* An array or object into which the names before have led. */
+struct level {
+    struct json_walk walk;
+    size_t index; /* of the next element */
+};
+
+static bool
+is_container(enum json_kind kind)
+{
+    return kind == JSON_OBJECT || kind == JSON_ARRAY;
+}
+
+/* Levels are entered only inside each other, so there are no more than JSON_DEPTH_MAX, as in any
+ * text that has been checked. */
+bool
+pointer_get(const struct pointer *p, struct text value, struct text *found)
+{
+    struct level levels[JSON_DEPTH_MAX];
+    size_t n = 0;
+
+    *found = p->n == 0 ? value : TEXT_NONE;
+    if (p->n > 0 && is_container(json_kind(value)))
+        json_walk(&levels[n++].walk, value);
+    levels[0].index = 0;
+    while (n > 0) {
+        struct level *l = &levels[n - 1];
+        const struct pointer_name *wanted = &p->names[n - 1];
+        struct text name;
+
+        if (!json_step(&l->walk, &name)) {
+            if (--n > 0)
+                json_out(&levels[n - 1].walk, &l->walk);
+        } else if (!(name.p ? json_string_is(name, wanted->name) : l->index++ == wanted->index)) {
+            json_pass(&l->walk);
+        } else if (n < p->n && is_container(json_here(&l->walk))) {
+            *found = TEXT_NONE;
+            json_into(&l->walk, &levels[n].walk);
+            levels[n++].index = 0;
+        } else {
+            struct text there = json_pass(&l->walk);
+
+            *found = n == p->n ? there : TEXT_NONE;
+        }
+    }
+    return found->p;
 }
