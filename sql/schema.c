@@ -19,7 +19,7 @@ static const char script_1[] =
     ;
 
 static const char *const upgrades[] = {
-#define UPGRADE(from, sql) [from] = sql,
+#define UPGRADE(from, sql) [from] = (sql),
 #include "sql/upgrade.def"
 };
 

@@ -49,19 +49,19 @@ make(struct store *s, bool *existed, struct errbuf *eb)
 static enum err
 connect_to_change(struct store **store, const char *path, struct errbuf *eb)
 {
-    struct store *s = NULL;
+    struct store *s;
     enum err err = store_check_file(path, eb);
 
+    *store = NULL;
     if (err == ERR_OK && store_is_empty_file(path))
         err = err_set(eb, ERR_MISSING, "%s: empty; make it with: freshet init --db %s", path, path);
-    if (err == ERR_OK && !(s = mem_zalloc(sizeof *s)))
-        err = err_set(eb, ERR_NOMEM, "%s: out of memory", path);
-    if (err == ERR_OK)
-        err = store_connect(s, path, SQLITE_OPEN_READWRITE, eb);
-    if (err == ERR_OK)
-        err = store_set_up(s, FOR_FULL, eb);
-    *store = s;
-    return err;
+    if (err != ERR_OK)
+        return err;
+    *store = s = mem_zalloc(sizeof *s);
+    if (!s)
+        return err_set(eb, ERR_NOMEM, "%s: out of memory", path);
+    err = store_connect(s, path, SQLITE_OPEN_READWRITE, eb);
+    return err == ERR_OK ? store_set_up(s, FOR_FULL, eb) : err;
 }
 
 static void
