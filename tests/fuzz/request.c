@@ -155,12 +155,26 @@ check_parameter(const char *name, struct text is, struct text should)
                (int)should.n, should.p);
 }
 
+/* Of a header the blanks and tabs around its value do not count. */
+static struct text
+without_blanks(const char *name, struct text value)
+{
+    if (strncmp(name, "HTTP_", 5) != 0 && strncmp(name, "CONTENT_", 8) != 0)
+        return value;
+    while (value.n > 0 && strchr(" \t", value.p[0]))
+        value = (struct text){value.p + 1, value.n - 1};
+    while (value.n > 0 && strchr(" \t", value.p[value.n - 1]))
+        value.n--;
+    return value;
+}
+
 static void
 check_request(const struct request *r, struct text environment)
 {
     unsigned count;
 
-#define CHECK_ROW(member, name) check_parameter(name, r->member, find(environment, name, &count));
+#define CHECK_ROW(member, name)                                                                    \
+    check_parameter(name, r->member, without_blanks(name, find(environment, name, &count)));
     REQUEST_PARAMETERS(CHECK_ROW)
 #undef CHECK_ROW
     find(environment, "HTTP_AUTHORIZATION", &count);
