@@ -247,7 +247,7 @@ store_is_empty_file(const char *path)
 }
 
 /* Without WAL a reader would be in the writers' way. The mode belongs to the file: it is set once,
- * by whoever makes the file, and not by each who opens it. */
+ * when the file is made, and not each time it is opened. */
 static enum err
 check_wal(struct store *s, struct errbuf *eb)
 {
