@@ -221,10 +221,12 @@ take_hole(struct intake *in, const struct split_item *item)
     in->hole += (int64_t)item->data.n;
     in->offset = split_offset(&in->split);
     in->moved = true;
-    if (in->offset == source_offset(in->source)) {
-        in->hole += source_skip_hole(in->source);
-        in->offset = source_offset(in->source);
-        split_restart(&in->split, in->offset, in->line);
+    if (in->offset == source_offset(in->source)) { /* the rest of it has not been read yet */
+        int64_t n = source_skip_hole(in->source);
+
+        split_skip(&in->split, n);
+        in->hole += n;
+        in->offset += n;
     }
 }
 

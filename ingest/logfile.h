@@ -15,7 +15,7 @@
 enum logfile_writers {
     WRITERS_NONE,
     WRITERS_SOME,
-    WRITERS_UNKNOWN, /* only its owner and root can tell */
+    WRITERS_UNKNOWN, /* only its owner and root can ask, and on local file systems only */
 };
 
 struct logfile {

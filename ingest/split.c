@@ -1,6 +1,9 @@
 #include "ingest/split.h"
 
+#include <assert.h>
 #include <string.h>
+
+enum { HOLE_MIN = 4 };
 
 /* JSON may spell data in more bytes than it has: "\n" for one, and members around it. Twice the
  * data and some is more than serious writers need; \u escapes throughout would take six times. */
@@ -31,7 +34,7 @@ split_restart(struct split *s, int64_t offset, int64_t line)
 {
     buf_clear(&s->input);
     s->at = s->scanned = 0;
-    s->discarding = false;
+    s->discarding = s->in_hole = false;
     s->base = offset;
     s->line = line;
     if (offset == 0)
@@ -46,6 +49,13 @@ split_skip_holes(struct split *s)
     s->skips_holes = true;
 }
 
+void
+split_skip(struct split *s, int64_t n)
+{
+    assert(s->at == s->input.length);
+    s->base += n;
+}
+
 bool
 split_is_discarding(const struct split *s)
 {
@@ -57,7 +67,7 @@ split_space(struct split *s, size_t *n)
 {
     buf_drop(&s->input, s->at);
     s->base += (int64_t)s->at;
-    s->scanned -= s->at;
+    s->scanned -= s->scanned > s->at ? s->at : s->scanned;
     s->at = 0;
     *n = SPLIT_READ_BYTES;
     return buf_reserve(&s->input, *n);
@@ -120,14 +130,35 @@ next_line(struct split *s, struct split_item *item)
     return true;
 }
 
+/* Where the next hole can begin at the earliest: after a line end. The decoder, which does not stop
+ * at blocks without data, gets what stands before it. */
+static size_t
+next_candidate(struct split *s)
+{
+    const char *p = s->input.data;
+    size_t at = s->scanned > s->at ? s->scanned : s->at + 1;
+
+    while (at < s->input.length) {
+        const char *nul = memchr(p + at, '\0', s->input.length - at);
+
+        at = nul ? (size_t)(nul - p) : s->input.length;
+        if (!nul || p[at - 1] == '\n' || p[at - 1] == '\r')
+            break;
+        at++;
+    }
+    s->scanned = at;
+    return at;
+}
+
 static bool
 next_message(struct split *s, struct split_item *item)
 {
-    struct text rest = {s->input.data + s->at, s->input.length - s->at};
+    size_t end = s->skips_holes && s->at < s->input.length ? next_candidate(s) : s->input.length;
+    struct text rest = {s->input.data + s->at, end - s->at};
     struct sse_message m;
     bool found = rest.n > 0 && sse_decode_next(&s->sse, &rest, &m);
 
-    s->at = s->scanned = s->input.length - rest.n;
+    s->at = end - rest.n;
     if (found)
         *item = (struct split_item){.kind = m.broken ? SPLIT_TOO_LONG : SPLIT_WHOLE,
                                     .data = m.data,
@@ -137,27 +168,48 @@ next_message(struct split *s, struct split_item *item)
     return found;
 }
 
-static bool
-next_hole(struct split *s, struct split_item *item)
+/* How many NUL bytes of a hole come next. What is not taken begins with a line, unless that is too
+ * long. *more: too few to know yet whether they are one; a few are no hole but a line in another
+ * encoding, such as UTF-16. */
+static size_t
+hole_length(struct split *s, bool *more)
 {
-    size_t n = s->at;
+    size_t n = 0, rest = s->input.length - s->at;
 
-    if (!s->skips_holes || n == s->input.length || s->input.data[n] != '\0' || s->discarding ||
-        (s->format == FORMAT_SSE ? !sse_decode_between(&s->sse) : s->scanned > s->at))
-        return false;
-    while (n < s->input.length && s->input.data[n] == '\0')
+    *more = false;
+    if (!s->skips_holes || s->discarding ||
+        (s->format == FORMAT_SSE && !sse_decode_between(&s->sse)))
+        return 0;
+    while (n < rest && s->input.data[s->at + n] == '\0')
         n++;
-    take(s, item, SPLIT_HOLE, n - s->at, false);
-    item->line = split_line(s);
-    return true;
+    if (n == rest)
+        *more = n > 0 && n < HOLE_MIN && !s->in_hole;
+    else if (n < HOLE_MIN && !s->in_hole)
+        n = 0;
+    s->in_hole = n == rest && (s->in_hole || n >= HOLE_MIN);
+    return *more ? 0 : n;
 }
 
 bool
 split_next(struct split *s, struct split_item *item)
 {
-    if (next_hole(s, item))
-        return true;
-    return s->format == FORMAT_SSE ? next_message(s, item) : next_line(s, item);
+    do {
+        bool more;
+        size_t hole = hole_length(s, &more);
+
+        if (more)
+            return false;
+        if (hole) {
+            take(s, item, SPLIT_HOLE, hole, false);
+            item->line = split_line(s);
+            return true;
+        }
+        if (s->format != FORMAT_SSE)
+            return next_line(s, item);
+        if (next_message(s, item))
+            return true;
+    } while (s->at < s->input.length);
+    return false;
 }
 
 bool

@@ -36,19 +36,20 @@ struct split {
     /* private */
     enum format format;
     struct buf input;
-    size_t at, scanned; /* in input: taken up to, known to have no LF up to */
+    /* In input: taken up to; known up to there to have no LF, in SSE no NUL byte after one. */
+    size_t at, scanned;
     size_t line_max;
-    bool skips_holes;
-    bool discarding;    /* inside a line that is too long */
-    int64_t base, line; /* offset of input's first byte; number of the next line */
+    bool skips_holes, in_hole; /* more NUL bytes belong to the hole before */
+    bool discarding;           /* inside a line that is too long */
+    int64_t base, line;        /* offset of input's first byte; number of the next line */
     struct sse_decode sse;
 };
 
 /* event_max bounds the data of one event; see split.c for what follows for a line. */
 void split_init(struct split *s, enum format format, size_t event_max);
 void split_finish(struct split *s);
-/* From now on NUL bytes where a line begins (in SSE: a block) are no part of it but items of their
- * own, of any number of bytes: in a file they are what was never written. */
+/* From now on several NUL bytes where a line begins (in SSE: a block) are no part of it but one or
+ * more items of their own: in a file they are what was never written. */
 void split_skip_holes(struct split *s);
 /* Forgets what is buffered: the next byte is at `offset`, in this line. */
 void split_restart(struct split *s, int64_t offset, int64_t line);
@@ -61,6 +62,9 @@ void split_fill(struct split *s, size_t n);
 bool split_next(struct split *s, struct split_item *item);
 bool split_last(struct split *s, struct split_item *item);
 
+/* Everything that was filled in has been taken, and the next n bytes of the file are passed over.
+ */
+void split_skip(struct split *s, int64_t n);
 /* In a line that is too long: what comes next is no beginning. */
 bool split_is_discarding(const struct split *s);
 

@@ -185,7 +185,11 @@ find_rotation(const char *path, int fd, const struct stat *present, struct rotat
     err_set(gap, ERR_OK,
             "%s: the file that was read until now %s%s; if it was rotated more than once, what "
             "came between is missing",
-            path, named ? "is called " : "has been deleted", named ? name : "");
+            path,
+            present->st_nlink == 0 ? "has been deleted"
+            : named                ? "is called "
+                                   : "is nowhere to be found",
+            named ? name : "");
     *at = files->n;
     return ERR_OK;
 }

@@ -25,7 +25,7 @@ enum { OUT_MAX = 64 * 1024 };
 static void
 put_item(struct buf *out, const struct split *s, const struct split_item *item)
 {
-    static const char marks[] = {'=', '+', '!'};
+    static const char marks[] = {'=', '+', '!', '0'};
 
     buf_int(out, item->line);
     buf_byte(out, marks[item->kind]);
@@ -82,6 +82,67 @@ lines_are_cut_alike_in_pieces_of_any_size(void **state)
             if (!text_equal(buf_view(&out), text_of(table[i].items)))
                 fail_msg("row %zu in steps of %zu: %.*s", i, step, (int)out.length, out.data);
         }
+    buf_finish(&out);
+}
+
+/* The bytes of holes that stand one after another count together: how many items they are depends
+ * on the pieces. */
+static void
+split_holes(enum format format, struct text input, size_t step, struct buf *out)
+{
+    struct split s;
+    struct split_item item;
+    size_t hole = 0;
+
+    split_init(&s, format, 100);
+    split_skip_holes(&s);
+    buf_clear(out);
+    while (input.n) {
+        size_t room, n = step < input.n ? step : input.n;
+
+        memcpy(split_space(&s, &room), input.p, n);
+        split_fill(&s, n);
+        input = (struct text){input.p + n, input.n - n};
+        while (split_next(&s, &item)) {
+            hole += item.kind == SPLIT_HOLE ? item.data.n : 0;
+            if (item.kind == SPLIT_HOLE)
+                continue;
+            buf_format(out, hole ? "0x%zu;" : "", hole);
+            hole = 0;
+            put_item(out, &s, &item);
+        }
+    }
+    split_finish(&s);
+}
+
+static void
+holes_in_a_file_are_no_part_of_a_line(void **state)
+{
+    static const struct {
+        enum format format;
+        struct text input;
+        const char *items;
+    } table[] = {
+        {FORMAT_LINES, TEXT_LIT("\0\0\0\0\0\0\0a\nb\n"), "0x7;1=a@9;2=b@11;"},
+        {FORMAT_LINES, TEXT_LIT("a\n\0\0\0\0\0b\n\0\0\0\0\nc\n"),
+         "1=a@2;0x5;2=b@9;0x4;3=@14;4=c@16;"},
+        {FORMAT_SSE, TEXT_LIT("\0\0\0\0\0\0data: a\n\n\0\0\0\0\0data: b\n\n"),
+         "0x6;1=a@15;0x5;3=b@29;"},
+        {FORMAT_SSE, TEXT_LIT(":\n\nx\n\0\0\0\0\0data: b\ndata: \n\0\0\0\0\n\n"), "0x5;4=b\n@31;"},
+    };
+    struct buf out;
+
+    (void)state;
+    buf_init(&out, OUT_MAX);
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        for (size_t step = 4; step <= table[i].input.n; step++) {
+            split_holes(table[i].format, table[i].input, step, &out);
+            if (!text_equal(buf_view(&out), text_of(table[i].items)))
+                fail_msg("row %zu in steps of %zu: %.*s", i, step, (int)out.length, out.data);
+        }
+    /* In UTF-16 each second byte is NUL. */
+    split_holes(FORMAT_LINES, TEXT_LIT("a\0\n\0b\0\n\0"), 100, &out);
+    assert_int_equal(memchr(out.data, '0', 1), 0);
     buf_finish(&out);
 }
 
@@ -432,6 +493,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lines_are_cut_alike_in_pieces_of_any_size),
+        cmocka_unit_test(holes_in_a_file_are_no_part_of_a_line),
         cmocka_unit_test(a_line_that_is_too_long_is_told_once_and_takes_bounded_memory),
         cmocka_unit_test(messages_end_where_a_restart_may_begin),
         cmocka_unit_test(items_become_events_or_reasons),
