@@ -13,7 +13,7 @@
 #include "base/buf.h"
 #include "stream/event.h"
 
-/* A batch is full at so many bytes too: it keeps memory in hand when events are large. */
+/* A batch is full at this many bytes too, which bounds memory when events are large. */
 enum { BATCH_BYTES = 1024 * 1024 };
 
 struct batch_event;

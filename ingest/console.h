@@ -1,4 +1,4 @@
-/* console: what the operator is told: rejected items, waits, a progress line, the summary.
+/* console: what is reported to the operator: rejected items, waits, a progress line, the summary.
  *
  * Both threads report. The progress line is drawn on a terminal only, over itself, and is wiped
  * before any other line. Rejects are reported one by one at first and then once a second with their
@@ -21,7 +21,7 @@ void console_destroy(struct console *c); /* NULL is allowed */
 void console_line(struct console *c, enum log_level level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Committer: so many events are in the table for good; so many were there before (same key). */
+/* Committer: this many events are in the table for good; this many were there before (same key). */
 void console_committed(struct console *c, int64_t events, int64_t repeats);
 
 /* Intake: one more item was rejected. */

@@ -1,4 +1,4 @@
-/* logfile: one open file of the input, how far it was read, and who else has it open.
+/* logfile: one open file of the input, how far it was read, and whether anyone else has it open.
  *
  * While it is being read `offset` and `line` are those of the next byte; when another file's turn
  * has come, those of the first byte that is not done with, and reading goes on there later. */

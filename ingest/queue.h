@@ -5,7 +5,7 @@
  * There are QUEUE_BATCHES of them, made at the start: one being filled, one waiting, one being
  * written. An intake that is faster than the disk waits in get(), so memory is bounded by itself.
  * Ends in one of two ways: the intake closes, and the committer takes what is left; or the
- * committer fails, and the intake is told at its next get(). */
+ * committer fails, which the intake learns at its next get(). */
 #ifndef INGEST_QUEUE_H
 #define INGEST_QUEUE_H
 

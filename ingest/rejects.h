@@ -1,5 +1,5 @@
-/* rejects: the file that keeps what was rejected, byte for byte, so that it can be mended and read
- * again. Items of SSE are written as SSE blocks.
+/* rejects: the file that keeps what was rejected, byte for byte, so that it can be corrected and
+ * read again. Items of SSE are written as SSE blocks.
  *
  * It is on disk before the position moves past the item: after a crash an item may stand in it
  * twice, but never not at all. */

@@ -77,11 +77,11 @@ end() {
     [ $got -eq "$2" ] || fail "exit status $got, not $2, after SIG$1"
 }
 wait_for() {
-    tries=1000
+    tries=1200
     until "$@"; do
         tries=$((tries - 1))
         [ $tries -gt 0 ] || { fail "waited in vain for: $*"; return 1; }
-        sleep 0.02
+        sleep 0.05
     done
 }
 count_is() { [ "$(sql 'SELECT count(*) FROM events')" = "$1" ]; }

@@ -84,7 +84,7 @@ end TERM 0
 
 # ---- what does not
 
-story "bad lines are told and kept, and the good ones go in"
+story "bad lines are reported and kept, and the good ones go in"
 {
     echo '{"topic":"t","data":"1"}'
     printf '{"topic":"t","data":"\377"}\r\n'
@@ -296,13 +296,13 @@ lines 1 20000 >in
     "$ingest" --db db --source s --batch-events 100 in >out 2>err
 )
 [ $? -eq 1 ] || fail "a full disk is not 1"
-grep -q error err || fail "it is not told"
+grep -q error err || fail "it is not reported"
 n=$(sql 'SELECT count(*) FROM events')
 if [ "$n" -eq 0 ] || [ "$n" -eq 20000 ]; then fail "$n events were committed"; fi
 run 0 --source s in
 is "$all_once" '20000|20000|1|20000'
 
-story "a failure is told at once, also while the input is silent"
+story "a failure is reported at once, also while the input is silent"
 mkfifo pipe
 (
     ulimit -f 400

@@ -343,7 +343,7 @@ run 0 --source s log
 says 'by its content'
 is "$all_once" '30|30|1|30'
 
-story "a file that is gone is told of"
+story "a file that is gone is reported"
 lines 1 10 >log
 run 0 --source s log
 rm log
