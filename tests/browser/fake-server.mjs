@@ -18,6 +18,7 @@
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { extname, normalize } from 'node:path';
+import { scaled } from '../e2e/kit/wait.mjs';
 
 const WEB = new URL('../../web/', import.meta.url);
 const CONTENT_TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.svg': 'image/svg+xml' };
@@ -144,11 +145,12 @@ export const startFakeServer = async ({ retryMs = 20, heartbeatMs = 15_000, page
 
 /* Waits until check() gives something true and returns it; fails with what was waited for when the deadline passes. */
 export const until = async (check, what, deadlineMs = 5000) => {
-  const end = Date.now() + deadlineMs;
+  const began = performance.now();
   for (;;) {
     const result = await check();
     if (result) return result;
-    if (Date.now() > end) throw new Error(`not within ${deadlineMs} ms: ${what}`);
+    const waited = performance.now() - began;
+    if (waited > scaled(deadlineMs)) throw new Error(`not within ${Math.round(waited)} ms: ${what}`);
     await new Promise((resolve) => { setTimeout(resolve, 5); });
   }
 };

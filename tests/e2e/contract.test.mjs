@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { curl } from './kit/curl.mjs';
+import { scaled } from './kit/wait.mjs';
 import { World, servers } from './kit/world.mjs';
 
 const HISTORY = 60;
@@ -39,17 +40,17 @@ for (const server of servers) {
             const stream = await world.stream('?topic=silence');
             await stream.until('a first block', () => stream.blocks.length > 0);
             const first = stream.blocks[0].at - stream.opened;
-            assert.ok(first < 1000, `first block after ${first} ms`);
+            assert.ok(first < scaled(1000), `first block after ${first} ms`);
             await stream.until('a first comment', () => stream.comments.length > 0, 1000);
         });
 
         it('curl sees 200, text/event-stream, no-cache and no-transform', async () => {
-            const seen = await curl([world.url('?topic=silence')], { seconds: 1 });
+            const seen = await curl([world.url('?topic=silence')]);
             assert.equal(seen.status, 200);
             assert.match(seen.headers['content-type'], /^text\/event-stream(; ?charset=utf-8)?$/i);
             assert.match(seen.headers['cache-control'], /no-cache/);
             assert.match(seen.headers['cache-control'], /no-transform/);
-            assert.equal(seen.code, 28, 'curl was stopped by its own time limit, not by the server');
+            assert.equal(seen.code, undefined, 'it was still open when it was left');
         });
 
         it('retry comes first, lies in the configured range and differs between clients', async () => {
@@ -68,7 +69,7 @@ for (const server of servers) {
         });
 
         it('HEAD answers like GET, without a body', async () => {
-            const seen = await curl(['-I', world.url()], { seconds: 5 });
+            const seen = await curl(['-I', world.url()]);
             assert.equal(seen.code, 0, seen.stderr);
             assert.equal(seen.status, 200);
             assert.match(seen.headers['content-type'], /^text\/event-stream/);
@@ -100,7 +101,7 @@ for (const server of servers) {
             malformed.push('topic=%zz');
         for (const query of malformed) {
             it(`a malformed request is 400 with a problem body: ?${query.slice(0, 24)}`, async () => {
-                const seen = await curl([world.url(`?${query}`)], { seconds: 2 });
+                const seen = await curl([world.url(`?${query}`)]);
                 assert.equal(seen.status, 400);
                 // A web server may refuse such a URL itself, which is as good.
                 if (seen.headers['content-type'] === 'text/html')

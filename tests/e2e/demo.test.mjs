@@ -32,11 +32,9 @@ async function open(t, args, { command = join(root, 'demo'), ...options } = {}) 
         rmSync(dir, { recursive: true, force: true });
     });
     // The first time it builds, which takes a while.
-    await until('the demo to be up', () => {
-        if (demo.how)
-            throw new Error(demo.output());
-        return demo.output().includes('Ctrl-C ends it');
-    }, { within: 180_000 });
+    await until('the demo to be up', () => demo.how || demo.output().includes('Ctrl-C ends it'), { within: 180_000 });
+    if (demo.how)
+        throw new Error(demo.output());
     const url = /http:\/\/127\.0\.0\.1:\d+\//.exec(demo.output())[0];
     return { dir, demo, url, database: /sqlite3 (\S+)/.exec(demo.output())[1] };
 }

@@ -10,6 +10,7 @@ import { program, root } from './kit/env.mjs';
 import { freePort } from './kit/net.mjs';
 import { Nginx } from './kit/nginx.mjs';
 import { run, start } from './kit/process.mjs';
+import { scaled, slowness } from './kit/wait.mjs';
 import { World } from './kit/world.mjs';
 
 /* A heartbeat that a test can wait for, and one that it cannot. */
@@ -47,9 +48,10 @@ function story(name, place, body) {
     });
 }
 
-/** What is wrong, less the warning that things take long, which is true of a machine that runs many tests. */
+/** What is wrong, less the warnings that things take long, where that is true: of a machine that runs many tests. */
 function findings(report, part) {
-    return report.bad.filter((one) => one.part === part || one.part !== 'first byte' || one.level !== 'warn');
+    const slow = slowness() > 1.5 ? ['first byte', 'delay'] : ['first byte'];
+    return report.bad.filter((one) => one.part === part || !slow.includes(one.part) || one.level !== 'warn');
 }
 
 /** Exactly one thing is wrong, of this part, with these patterns in text and cure. */
@@ -361,7 +363,7 @@ describe('freshet doctor, with something in front', { concurrency: 14 }, () => {
         ['a body that does not come', 'fail', 'buffering', /the head came, but not a byte/, /must not buffer/, { late: 1e6 }],
         ['compression that keeps the body', 'fail', 'compression', /compressed/, /text\/event-stream/,
             { late: 1e6, headers: { 'content-encoding': 'gzip' } }],
-        ['a limit of the duration', 'warn', 'timeout', /ended after/, /whole duration/, { cut: 450 }],
+        ['a limit of the duration', 'warn', 'timeout', /ended after/, /whole duration/, { cut: true }],
         ['no answer', 'fail', 'answer', /not a byte in/, /look at the log/, { silent: true }],
         ['half an answer', 'fail', 'answer', /./, /log of the web server/, { destroy: true }],
         ['a status of its own', 'fail', 'answer', /status 500/, /log/, { status: 500 }],
@@ -388,9 +390,9 @@ describe('freshet doctor, with something in front', { concurrency: 14 }, () => {
         const began = performance.now();
         const done = await start(program('freshet'), ['doctor', '--timeout', '1s', front.url]);
         front.close();
-        assert.ok(performance.now() - began < 4000);
+        assert.ok(performance.now() - began < scaled(4000));
         assert.equal(done.code, 1);
-        assert.match(done.stdout.toString(), /^FAIL {2}answer {6}not a byte in [01]\.\d s/m);
+        assert.match(done.stdout.toString(), /^FAIL {2}answer {6}not a byte in \d+\.\d s/m);
         assert.match(done.stdout.toString(), /^ {18}→ look at the log of freshet-fcgi$/m);
     });
 
@@ -409,6 +411,7 @@ describe('freshet doctor, with something in front', { concurrency: 14 }, () => {
 async function openFront(to, how) {
     const target = new URL(to);
     const sockets = new Set();
+    let cut;
     const server = createServer((incoming, outgoing) => {
         const stream = incoming.headers.accept === 'text/event-stream';
         if (how.silent)
@@ -436,8 +439,11 @@ async function openFront(to, how) {
             });
             // Behind what is still on its way.
             answer.on('end', () => setTimeout(() => outgoing.end(), stream ? how.late ?? 0 : 0).unref());
-            if (stream && how.cut)
-                setTimeout(() => outgoing.destroy(), how.cut);
+            // In the middle of events, not of silence: when the history has been asked for too.
+            if (how.cut && !stream)
+                answer.on('end', () => cut.end('data: the last\n\n'));
+            else if (how.cut)
+                cut = outgoing;
         }, stream ? how.start ?? 0 : 0));
         onward.on('error', () => outgoing.destroy());
         outgoing.on('close', () => onward.destroy());

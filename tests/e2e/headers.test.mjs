@@ -25,7 +25,7 @@ describe('headers for browsers', { concurrency: 3 }, () => {
             const users = server === 'lighttpd' && variant === 'production' ? USERS : undefined;
             const world = await World.open({ server, variant, way, users });
             try {
-                const ask = (path, ...args) => curl(['-k', ...args, `${world.base}${path}`], { seconds: 1 });
+                const ask = (path, ...args) => curl(['-k', ...args, `${world.base}${path}`]);
                 const [id] = [world.db.publish({ topic: 'news', data: '<script>alert(1)</script>' })];
                 for (const [path, status, ...args] of [['/', 200], ['/freshet.js', 200], ['/events', 200],
                     ['/events?since=earliest', 200, '-H', 'Accept: application/json'], [`/events/${id}`, 200],
@@ -58,7 +58,7 @@ describe('headers for browsers', { concurrency: 3 }, () => {
         it(`${server} behind a login`, async () => {
             const world = await World.open({ server, variant: 'production', ...place });
             try {
-                guarded(await curl(['-k', ...login, `${world.base}/private/events`], { seconds: 1 }), 'private');
+                guarded(await curl(['-k', ...login, `${world.base}/private/events`]), 'private');
             } finally {
                 await world.close();
             }

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { randomBytes } from 'node:crypto';
 import { instrumented, peakKB } from '../e2e/kit/memory.mjs';
-import { until } from '../e2e/kit/wait.mjs';
+import { scaled, until } from '../e2e/kit/wait.mjs';
 import { World } from '../e2e/kit/world.mjs';
 import { ABORT, AUTHORIZER, BEGIN, DATA, END, FILTER, Front, GET_VALUES, PARAMS, STDIN, STDOUT, UNKNOWN_TYPE, VALUES, begin, exchange,
     pair, pairs, params, post, record, request } from './front.mjs';
@@ -197,7 +197,7 @@ describe('a hostile web server', () => {
     it('sends a request a byte at a time: the time for it is all the same', async () => {
         const front = await Front.connect(where);
         const began = performance.now();
-        for (let n = 0; !front.ended && performance.now() - began < 5000; n = (n + 1) % 90) {
+        for (let n = 0; !front.ended && performance.now() - began < scaled(5000); n = (n + 1) % 90) {
             front.socket.write(whole.subarray(n, n + 1));
             await until('a moment', () => true, { every: 100 });
             await new Promise((resolve) => setTimeout(resolve, 50));
@@ -275,7 +275,7 @@ describe('a hostile web server', () => {
         const front = await Front.connect(where);
         const began = performance.now();
         await front.send(post(1000));
-        while (!front.ended && performance.now() - began < 6000) {
+        while (!front.ended && performance.now() - began < scaled(6000)) {
             front.socket.write(record(STDIN, ' '));
             await new Promise((resolve) => setTimeout(resolve, 50));
         }

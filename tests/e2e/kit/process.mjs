@@ -2,7 +2,7 @@
 // to a file, and whatever still runs when this process ends is killed by the recorded id.
 import { spawn, spawnSync } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
-import { before, until } from './wait.mjs';
+import { before, scaled, until } from './wait.mjs';
 
 const running = new Set();
 
@@ -109,22 +109,29 @@ export function childrenOf(pid) {
  */
 export function run(command, args, { input, env, within = 30_000 } = {}) {
     const done = spawnSync(command, args, {
-        input, env: { ...process.env, ...env }, timeout: within, maxBuffer: 64 * 1024 * 1024,
+        input, env: { ...process.env, ...env }, timeout: scaled(within), maxBuffer: 64 * 1024 * 1024,
     });
     if (done.error && done.error.code !== 'ETIMEDOUT')
         throw done.error;
     return { code: done.status, stdout: done.stdout, stderr: done.stderr.toString() };
 }
 
-/** Like run(), while this process goes on. */
-export async function start(command, args, { env, within = 30_000 } = {}) {
+/**
+ * Like run(), while this process goes on. enough() is given what has come of standard output: when it is true
+ * the program has done what it was needed for and is ended; code is undefined then.
+ */
+export async function start(command, args, { env, within = 30_000, enough = () => false } = {}) {
     const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
     running.add(child);
     const out = [];
     const err = [];
-    child.stdout.on('data', (chunk) => out.push(chunk));
     child.stderr.on('data', (chunk) => err.push(chunk));
     const closed = new Promise((resolve, reject) => {
+        child.stdout.on('data', (chunk) => {
+            out.push(chunk);
+            if (enough(Buffer.concat(out)))
+                resolve(undefined);
+        });
         child.on('error', reject);
         child.on('close', (code) => resolve(code));
     });

@@ -114,9 +114,10 @@ export class Stream {
         return this.blocks.filter((block) => block.comment !== undefined);
     }
 
-    /** Waits for n events in all and gives them back. */
+    /** Waits for n events in all, as long as one comes within the time, and gives them back. */
     async take(n, within) {
-        await this.until(`${n} events`, () => this.events.length >= n, within);
+        for (let had = this.events.length; had < n; had = this.events.length)
+            await this.until(`${n} events`, () => this.events.length > had, within);
         return this.events.slice(0, n);
     }
 
