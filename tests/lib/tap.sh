@@ -2,6 +2,8 @@
 # `exit "$status"`.
 # shellcheck shell=sh disable=SC2034,SC2154
 status=0
+# shellcheck source=tests/lib/patience.sh
+. "${top_srcdir:-.}/tests/lib/patience.sh"
 
 # test_that NAME COMMAND…: holds when the command succeeds.
 test_that() {

@@ -8,9 +8,11 @@ set -eu
 cd "${top_srcdir:-.}"
 root=$(pwd)
 : "${CC:=gcc}" "${CFLAGS:=-O1}"
+# shellcheck source=tests/lib/patience.sh
+. tests/lib/patience.sh
 seed=1
 steps=100000 # each is found earlier: see the numbers that this prints
-limit_s=60   # the model itself gives up on a loop that does not end; this is for what it cannot see
+limit_s=$(scaled 60) # the model itself gives up on a loop that does not end; this is for what it cannot see
 
 sources='base/base64.c base/buf.c base/err.c base/json.c base/json_string.c base/mem.c base/text.c fcgi/outlet.c
     fcgi/record.c stream/cursor.c stream/decimal.c stream/dialect.c stream/event.c

@@ -2,6 +2,8 @@
 # The kit of the tests of freshet-ingest: a directory of their own, and words for stories. To be sourced.
 # Nothing here waits for a fixed time: wait_for polls for a condition with a deadline.
 set -u
+# shellcheck source=tests/lib/patience.sh
+. "${top_srcdir:-.}/tests/lib/patience.sh"
 trap '' PIPE # a reader that is gone makes a write fail, and that is looked at
 ingest=$PWD/freshet-ingest
 make_db=$PWD/tests/unit/make_db
@@ -77,10 +79,9 @@ end() {
     [ $got -eq "$2" ] || fail "exit status $got, not $2, after SIG$1"
 }
 wait_for() {
-    tries=1200
+    deadline=$(($(date +%s) + $(scaled 60)))
     until "$@"; do
-        tries=$((tries - 1))
-        [ $tries -gt 0 ] || { fail "waited in vain for: $*"; return 1; }
+        [ "$(date +%s)" -lt $deadline ] || { fail "waited in vain for: $*"; return 1; }
         sleep 0.05
     done
 }

@@ -46,10 +46,9 @@ ids_are() {
 
 # soon COMMAND…: holds within a deadline.
 soon() {
-    tries=500
+    deadline=$(($(date +%s) + $(scaled 15)))
     until "$@"; do
-        tries=$((tries - 1))
-        [ "$tries" -gt 0 ] || return 1
+        [ "$(date +%s)" -lt "$deadline" ] || return 1
         sleep 0.02
     done
 }
@@ -308,7 +307,7 @@ sqlite3 -batch "$db" <"$dir/hold" >"$dir/held" 2>&1 &
 holder=$!
 exec 3>"$dir/hold"
 echo "BEGIN IMMEDIATE; SELECT 'locked';" >&3
-deadline=$(($(date +%s) + 10))
+deadline=$(($(date +%s) + $(scaled 10)))
 until grep -q locked "$dir/held" || [ "$(date +%s)" -gt "$deadline" ]; do
     sleep 0.05
 done

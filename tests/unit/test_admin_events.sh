@@ -59,7 +59,7 @@ terminal() {
 
 # soon PATTERN FILE: within a deadline.
 soon() {
-    deadline=$(($(date +%s) + 15))
+    deadline=$(($(date +%s) + $(scaled 15)))
     until grep -q -e "$1" "$2"; do
         [ "$(date +%s)" -lt "$deadline" ] || {
             echo "no \"$1\" in time; there is:"
@@ -188,7 +188,7 @@ echo '# tail: following'
 "$freshet" tail --db "$db" --last 0 >"$dir/follow" 2>"$dir/followed" &
 tail=$!
 # The first event may come before tail has begun: publish until one is seen.
-deadline=$(($(date +%s) + 15))
+deadline=$(($(date +%s) + $(scaled 15)))
 until [ -s "$dir/follow" ] || [ "$(date +%s)" -gt "$deadline" ]; do
     publish --topic start 0 >/dev/null
     sleep 0.05

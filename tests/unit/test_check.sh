@@ -106,7 +106,7 @@ rows() {
 }
 # more_than N: so many rows are there, soon.
 more_than() {
-    deadline=$(($(date +%s) + 20))
+    deadline=$(($(date +%s) + $(scaled 20)))
     until [ "$(rows)" -gt "$1" ]; do
         [ "$(date +%s)" -le "$deadline" ] || return 1
         sleep 0.02

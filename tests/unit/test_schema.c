@@ -379,7 +379,7 @@ keep_shop(void *context)
 static void
 position_and_rows_of_one_statement_belong_together(void **state)
 {
-    enum { LOOKS = 500, ORDERS = 100, DEADLINE_MS = 60000 };
+    enum { LOOKS = 500, ORDERS = 100, DEADLINE_MS = 300000 };
     struct world *w = *state;
     struct shop shop = {.stop = false};
     int64_t began_ms = clock_mono_ms(), newest = 0;
