@@ -246,21 +246,31 @@ question_index_init(struct question_index *x)
     question_changes_init(&x->changes);
 }
 
-static void
-destroy_node(struct question_node *node)
+/* Frees a node without children, with the questions that are left in it. */
+static struct question_node *
+destroy_leaf(struct question_node *node)
 {
-    struct question_node *child, *next;
+    struct question_node *parent = node->parent;
     struct question *question;
 
-    HASH_ITER (by_name, node->children, child, next) {
-        HASH_DELETE(by_name, node->children, child);
-        destroy_node(child);
-    }
     while ((question = TAILQ_FIRST(&node->questions))) {
         TAILQ_REMOVE(&node->questions, question, in_node);
         destroy(question);
     }
+    if (parent)
+        HASH_DELETE(by_name, parent->children, node);
     mem_free(node);
+    return parent;
+}
+
+static void
+destroy_tree(struct question_node *node)
+{
+    while (node) {
+        while (node->children)
+            node = node->children; /* the first of the hash */
+        node = destroy_leaf(node);
+    }
 }
 
 static void
@@ -333,23 +343,27 @@ question_index_finish(struct question_index *x)
         TAILQ_REMOVE(&x->changes.added, question, in_added);
         destroy(question);
     }
-    if (x->root)
-        destroy_node(x->root);
+    destroy_tree(x->root);
     mem_free(x->defaults);
 }
 
 /* ---- asking ---- */
 
+static bool
+is_below(const struct question_node *node, const struct question_node *top)
+{
+    while (node && node != top)
+        node = node->parent;
+    return node;
+}
+
 /* Of members with the same name the last one counts: what an earlier one had is void. */
 static void
-forget(struct question_index *x, struct question_node *node)
+forget(struct question_index *x, const struct question_node *top)
 {
-    struct question_node *child, *next;
-
-    if (node->event == x->event)
-        node->value = TEXT_NONE;
-    HASH_ITER (by_name, node->children, child, next)
-        forget(x, child);
+    for (struct question_node *node = x->found; node; node = node->next_found)
+        if (is_below(node, top))
+            node->value = TEXT_NONE;
 }
 
 static void
@@ -391,33 +405,61 @@ child_for(struct question_node *node, struct text string, size_t index)
     return json_string_decode(string, &at, &name) ? find_child(node, name) : NULL;
 }
 
-/* The walk is at a value to which the node's names lead, and is behind it afterwards. Recursion is
- * bounded, like all depth in a checked text, by JSON_DEPTH_MAX. */
-static void
-visit(struct question_index *x, struct question_node *node, struct json_walk *at)
+/* How far down the tree, and the data, a walk has got. */
+struct level {
+    struct question_node *node;
+    struct json_walk walk; /* of what the node's value holds */
+    size_t i;              /* of the next element, if that is an array */
+};
+
+/* The walk of the level above is at a value to which the node's names lead: notes it, and passes it
+ * over unless questions ask for what is in it. True: *inner is to be walked. */
+static bool
+enter(struct question_index *x, struct question_node *node, struct json_walk *at,
+      struct level *inner)
 {
     enum json_kind kind = json_here(at);
-    struct json_walk inner, here = *at;
-    struct text name;
+    struct json_walk here = *at;
 
     if (!node->children || (kind != JSON_OBJECT && kind != JSON_ARRAY)) {
         note(x, node, json_pass(at));
-        return;
+        return false;
     }
     if (!TAILQ_EMPTY(&node->questions))
         note(x, node, json_pass(&here));
-    json_into(at, &inner);
-    for (size_t i = 0; json_step(&inner, &name); i++) {
-        struct question_node *child = child_for(node, name, i);
+    *inner = (struct level){.node = node};
+    json_into(at, &inner->walk);
+    return true;
+}
 
-        if (child) {
-            forget(x, child);
-            visit(x, child, &inner);
-        } else {
-            json_pass(&inner);
+/* The depth of a checked text is bounded, and so is the stack. */
+static void
+visit(struct question_index *x, struct json_walk *root)
+{
+    struct level stack[JSON_DEPTH_MAX + 1], *top = stack;
+    struct text name;
+
+    if (!enter(x, x->root, root, top))
+        return;
+    for (;;) {
+        struct question_node *child;
+
+        if (!json_step(&top->walk, &name)) {
+            if (top == stack)
+                return;
+            json_out(&top[-1].walk, &top->walk);
+            top--;
+            continue;
         }
+        child = child_for(top->node, name, top->i++);
+        if (!child) {
+            json_pass(&top->walk);
+            continue;
+        }
+        forget(x, child);
+        if (enter(x, child, &top->walk, top + 1))
+            top++;
     }
-    json_out(at, &inner);
 }
 
 static void
@@ -454,7 +496,7 @@ question_index_answer(struct question_index *x, struct text data, struct buf *an
     if (x->root && json_check(data, &json, NULL) == ERR_OK) {
         struct json_walk root = {.p = json.p, .end = json.p + json.n};
 
-        visit(x, x->root, &root);
+        visit(x, &root);
         answer_found(x, (uint64_t *)(void *)row);
     }
     buf_commit(answers, bytes);

@@ -163,7 +163,7 @@ const follow = () => {
   totals.clear();
   chart.clear();
   const query = queryOf(topics);
-  stream = new Freshet(`${document.body.dataset.events}?last=${LAST}${query && `&${query}`}`, { types: '*' });
+  stream = new Freshet(`${document.body.dataset.events}?last=${LAST}${query && `&${query}`}`, { types: '*', envelope: true });
   stream.onevent = onevent;
   stream.addEventListener('freshet:state', onstate);
   stream.addEventListener('freshet:reset', onreset);

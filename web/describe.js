@@ -4,12 +4,13 @@
  *   topicOf(event, fallback)    the topic that totals and colours go by
  *   describe(event, topic)      { topic, type, when, title, href, by, tags, note, pairs, amount, tone }: plain strings, for textContent
  *
- * The topic of a row is not in its SSE frame (only id, event and data are). So the page reads it from well-known members of JSON
- * data, the first that is a string; writers that want their topics told apart put one there. Without one, the single exact topic
- * that the page is filtered to is the topic; without that, the type stands in, in brackets, since it is no topic one could filter by.
- * This one list is the place to change it:
+ * The page asks for the envelope, which has the topic and the time of each event. From a server that does not know the envelope the
+ * single exact topic that the page is filtered to is the topic; without that, the type stands in, in brackets, since it is no topic
+ * one could filter by.
+ *
+ * Data is whatever somebody has published: a member may be of any kind, an object where a number is usual, so nothing is converted
+ * that is not a string or a number already ({"valueOf":1} throws when it is).
  */
-export const TOPIC_MEMBERS = ['topic', 'wiki', 'server_name', 'host'];
 export const isTopic = (name) => !name.startsWith('(');
 
 const TEXT_MAX = 400; // characters of one field that reach the page
@@ -35,9 +36,7 @@ const parse = (data) => {
 };
 
 export const topicOf = (event, fallback = '') => {
-  const object = objectOf(event);
-  const name = object && TOPIC_MEMBERS.find((member) => typeof object[member] === 'string' && object[member] !== '');
-  if (name) return clip(object[name]);
+  if (event.topic) return clip(event.topic);
   return fallback || (event.type === 'message' ? '(no topic)' : `(${clip(event.type)})`);
 };
 
@@ -49,10 +48,14 @@ const sizeOf = (bytes) => {
 
 /* Milliseconds from what people write as a time: seconds, milliseconds, or a date text. null if it is none. */
 const timeOf = (value) => {
+  if (typeof value !== 'string' && typeof value !== 'number') return null;
   const number = typeof value === 'string' && /^\d+(\.\d+)?$/.test(value) ? Number(value) : value;
   const ms = typeof number === 'number' ? (number > 1e11 ? number : number * 1000) : Date.parse(value);
   return ms > 1e11 && ms < 1e14 ? ms : null;
 };
+
+/* NaN for what is neither a number nor the text of one. */
+const numberOf = (value) => (typeof value === 'number' || (typeof value === 'string' && value.trim() !== '') ? Number(value) : NaN);
 
 const two = (n) => String(n).padStart(2, '0');
 export const clock = (ms) => {
@@ -63,7 +66,8 @@ export const clock = (ms) => {
 /* A MediaWiki recent change. The comment may begin with the section that was edited, between slash-star marks. */
 const change = (object) => {
   const comment = textOf(object.comment ?? object.log_action_comment).replace(/^\/\* *(.*?) *\*\/ */, '→ $1 · ').replace(/ · $/, '');
-  const size = object.length && typeof object.length === 'object' ? (object.length.new ?? 0) - (object.length.old ?? 0) : null;
+  const length = object.length && typeof object.length === 'object' ? object.length : null;
+  const size = length && (numberOf(length.new ?? 0) - numberOf(length.old ?? 0));
   const href = [object.title_url, object.notify_url, object.meta?.uri].find((url) => typeof url === 'string' && url.startsWith('https://'));
   return {
     title: textOf(object.title),
@@ -71,16 +75,16 @@ const change = (object) => {
     by: textOf(object.user),
     tags: [object.bot === true && 'bot', object.minor === true && 'minor', object.log_type && textOf(object.log_action ?? object.log_type)].filter(Boolean),
     note: comment,
-    amount: size === null ? '' : size > 0 ? `+${size}` : size < 0 ? `−${-size}` : '±0',
+    amount: size === null || Number.isNaN(size) ? '' : size > 0 ? `+${size}` : size < 0 ? `−${-size}` : '±0',
     tone: size > 0 ? 'good' : size < 0 ? 'bad' : '',
   };
 };
 
 /* One line of an access log. */
 const access = (object) => {
-  const status = Number(firstOf(object, ['status']));
-  const bytes = Number(firstOf(object, ['bytes', 'body_bytes_sent', 'bytes_sent']));
-  const duration = Number(firstOf(object, ['duration', 'request_time']));
+  const status = numberOf(firstOf(object, ['status']));
+  const bytes = numberOf(firstOf(object, ['bytes', 'body_bytes_sent', 'bytes_sent']));
+  const duration = numberOf(firstOf(object, ['duration', 'request_time']));
   const note = [
     Number.isFinite(bytes) && sizeOf(bytes),
     Number.isFinite(duration) && (duration < 1 ? `${decimals.format(duration * 1000)} ms` : `${decimals.format(duration)} s`),
@@ -116,7 +120,7 @@ const isAccess = (object) => typeof object.method === 'string' && firstOf(object
 export const describe = (event, topic) => {
   const object = objectOf(event);
   const shape = !object ? () => ({ note: clip(event.data) }) : isChange(object) ? change : isAccess(object) ? access : members;
-  const when = object ? timeOf(firstOf(object, TIME_MEMBERS) ?? object.meta?.dt) : null;
+  const when = (object && timeOf(firstOf(object, TIME_MEMBERS) ?? object.meta?.dt)) ?? event.created ?? null;
   return {
     topic,
     type: event.type === 'message' ? '' : clip(event.type),

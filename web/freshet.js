@@ -25,7 +25,8 @@
  *
  * Operations
  *   new Freshet(url, options)   connects at once; `url` may be relative
- *   onevent = (event) => …      every delivered event: { id, seq, type, data, replayed }; seq = parseInt(id)
+ *   onevent = (event) => …      every delivered event: { id, seq, type, data, replayed }; seq = parseInt(id); with the option
+ *                               envelope also its { topic, created }, created in milliseconds since 1970
  *   addEventListener(type, fn)  the same events one type at a time, as MessageEvent, like EventSource
  *   reconnect(delayMs, reason)  drops the connection, resumes after the delay from the last id
  *   close()                     ends it for good
@@ -39,7 +40,7 @@
  *   freshet:live    { id, from, events, reset, reconnects }: history is through. `events` came since the connection opened, after
  *                   position `from` ('' on the first one). reset is the detail above, or null: then nothing is missing in between.
  *
- * Options: types, lastId (resume from here), withCredentials,
+ * Options: types, lastId (resume from here), withCredentials, envelope (true: ask for each event's topic and time, too),
  *   minDelay 1000 and maxDelay 30000 ms (reconnection), silence ms (default 40000 with '*': more than two heartbeats; else 0 = off),
  *   openTimeout 20000 ms (until the answer's head), wakeAfter 30000 ms (native: hidden for longer = renew),
  *   fetch, EventSource (other implementations of these).
@@ -231,6 +232,17 @@ const covers = (a, b) => {
   return Number(seqA) > Number(seqB) || (seqA === seqB && !epochB);
 };
 
+/* What is inside an envelope; data that is none, from a server that does not know it, is what it is. */
+const envelopeOf = (text) => {
+  try {
+    const { id, topic, created, data } = JSON.parse(text);
+    if (typeof id === 'string' && typeof topic === 'string' && typeof data === 'string') return { data, topic, created };
+  } catch {
+    // not JSON
+  }
+  return { data: text };
+};
+
 const objectOf = (data) => {
   try {
     return Object(JSON.parse(data));
@@ -274,6 +286,7 @@ export class Freshet extends EventTarget {
       openTimeout: 20_000,
       wakeAfter: 30_000,
       withCredentials: false,
+      envelope: false,
       fetch: (...args) => globalThis.fetch(...args),
       EventSource: globalThis.EventSource,
       ...options,
@@ -336,6 +349,7 @@ export class Freshet extends EventTarget {
 
   #resumeUrl() {
     const url = new URL(this.#url);
+    if (this.#settings.envelope) url.searchParams.set('envelope', '1');
     if (this.lastId !== '') {
       for (const name of CURSOR_PARAMETERS) url.searchParams.delete(name);
       url.searchParams.set('last_event_id', this.lastId);
@@ -405,9 +419,10 @@ export class Freshet extends EventTarget {
     this.#attempt = 0;
     this.#events += 1;
     if (event.id !== '') this.lastId = event.id;
-    const { type, data, id } = event;
-    if (this.onevent) this.#guard(() => this.onevent({ id, seq: parseInt(id, 10), type, data, replayed: this.state !== 'live' }));
-    if (this.#heard.has(type)) this.dispatchEvent(new MessageEvent(type, { data, lastEventId: id }));
+    const { type, id } = event;
+    const inside = this.#settings.envelope ? envelopeOf(event.data) : { data: event.data };
+    if (this.onevent) this.#guard(() => this.onevent({ id, seq: parseInt(id, 10), type, ...inside, replayed: this.state !== 'live' }));
+    if (this.#heard.has(type)) this.dispatchEvent(new MessageEvent(type, { data: inside.data, lastEventId: id }));
     return undefined;
   }
 

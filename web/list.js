@@ -248,7 +248,13 @@ export class EventList {
   #nodeOf({ event, topic, text }, flash) {
     if (!event) return element('li', 'mark', text);
     const row = this.#spare.pop() ?? this.#newRow();
-    row.fill(event, topic, flash);
+    try {
+      row.fill(event, topic, flash);
+    } catch (error) {
+      // One event must not take the others of its batch away.
+      console.error(error);
+      row.fill({ ...event, object: null }, topic, flash);
+    }
     return row.node;
   }
 

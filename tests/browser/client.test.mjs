@@ -78,8 +78,21 @@ for (const [transport, options] of [['fetch', { types: '*' }], ['EventSource', {
       });
       server.drop();
       await lives(client, 2);
-      assert.equal(cursor(-1), '1-k3f9');
+      const { query, headers } = server.requests.at(-1);
+      assert.equal(headers['last-event-id'] ?? query.get('last_event_id'), '1-k3f9');
       assert.deepEqual(client.data(), ['while away']);
+    });
+
+    test('with the envelope each event has its topic and its time, and a resume goes on with it', async () => {
+      server.publish([{ topic: 'test', data: '{"a":1}' }]);
+      const client = follow('?since=earliest', { ...options, envelope: true });
+      await lives(client, 1);
+      server.drop();
+      await lives(client, 2);
+      server.publish([{ topic: 'test', data: 'plain' }]);
+      await until(() => client.events.length === 2, 'both');
+      assert.deepEqual(client.events.map(({ topic, data }) => [topic, data]), [['test', '{"a":1}'], ['test', 'plain']]);
+      assert.ok(client.events.every(({ created }) => Math.abs(created - Date.now()) < 60_000));
     });
 
     test('a reset is reported, and the stream goes on from what is left', async () => {

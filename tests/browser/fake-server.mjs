@@ -40,8 +40,10 @@ export const startFakeServer = async ({ retryMs = 20, heartbeatMs = 15_000, page
   const answers = [];
   const requests = [];
 
+  const enveloped = ({ id, topic, type, created, data }) => JSON.stringify({ id, topic, type, created, data });
+  const inDialect = (row, envelope) => frame(envelope ? { ...row, data: enveloped(row) } : row);
   const frame = ({ id, type, data }) => `id: ${id}\n${type ? `event: ${type}\n` : ''}${data.split(/\r\n|\r|\n/).map((line) => `data: ${line}\n`).join('')}\n`;
-  const signal = (name, detail) => `event: freshet:${name}\ndata: ${JSON.stringify(detail)}\n\n`;
+  const signal = (name, detail) => `${name === 'live' ? `id: ${detail.id}\n` : ''}event: freshet:${name}\ndata: ${JSON.stringify(detail)}\n\n`;
   const newest = () => `${seq}-${epoch}`;
 
   /* Where a request starts: { after: seq, reset } */
@@ -66,14 +68,15 @@ export const startFakeServer = async ({ retryMs = 20, heartbeatMs = 15_000, page
 
   const stream = (request, response, query) => {
     const topics = query.getAll('topic');
+    const envelope = query.get('envelope') === '1';
     const { after, reset } = positionOf(request, query);
     response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-cache, no-transform' });
     response.write(`: freshet\nretry: ${retryMs}\n`);
     if (reset) response.write(signal('reset', reset));
     const wanted = rows.filter((row) => row.seq > after && matches(topics, row.topic));
-    for (let at = 0; at < wanted.length; at += pageRows) response.write(wanted.slice(at, at + pageRows).map(frame).join(''));
+    for (let at = 0; at < wanted.length; at += pageRows) response.write(wanted.slice(at, at + pageRows).map((row) => inDialect(row, envelope)).join(''));
     response.write(signal('live', { id: newest() }));
-    const one = { topics, response, beat: setInterval(() => response.write(':\n'), heartbeatMs) };
+    const one = { topics, envelope, response, beat: setInterval(() => response.write(':\n'), heartbeatMs) };
     streams.add(one);
     response.on('close', () => {
       clearInterval(one.beat);
@@ -113,11 +116,11 @@ export const startFakeServer = async ({ retryMs = 20, heartbeatMs = 15_000, page
     publish(events) {
       const added = events.map(({ topic = 'test', type = null, data }) => {
         seq += 1;
-        return { seq, id: newest(), topic, type, data };
+        return { seq, id: newest(), topic, type, created: Date.now(), data };
       });
       rows.push(...added);
-      for (const { topics, response } of streams) {
-        const text = added.filter(({ topic }) => matches(topics, topic)).map(frame).join('');
+      for (const { topics, envelope, response } of streams) {
+        const text = added.filter(({ topic }) => matches(topics, topic)).map((row) => inDialect(row, envelope)).join('');
         if (text) response.write(text);
       }
       return added.map(({ id }) => id);

@@ -164,7 +164,7 @@ export const pageSuite = (name, connect) => describe(name, () => {
     ]);
     const page = await open(t, [topic]);
     const [edit, figures, access, plain] = (await page.locator('#events .row').allInnerTexts()).map((row) => row.replaceAll(/\s+/g, ' '));
-    assert.match(edit, /enwiki.*edit.*A page Somebody → Part · word −6/);
+    assert.match(edit, new RegExp(`${topic}.*edit.*A page Somebody → Part · word −6`), 'the topic is the event\'s own');
     assert.match(figures, /busy 12\.35 free_bytes 1\.5 MiB device vda nested \{"a":1\}/);
     assert.match(access, /GET \/missing\?x=1 192\.0\.2\.7 2 KiB · 250 ms.*404/);
     assert.match(plain, /plain text, in two lines/);
@@ -179,13 +179,15 @@ export const pageSuite = (name, connect) => describe(name, () => {
       { topic, data: hostile },
       { topic, type: 'edit', data: JSON.stringify({ topic: hostile, title: hostile, user: hostile, comment: hostile, title_url: 'javascript:alert(1)' }) },
       { topic, data: JSON.stringify({ topic, [hostile]: hostile }) },
+      { topic, data: '{"time":{"toString":1,"valueOf":1},"status":{"valueOf":1},"method":"GET","uri":"/","bytes":{"toString":null}}' },
+      { topic, data: '{"title":"t","user":"u","length":{"new":{"valueOf":1},"old":[]},"time":[{"toString":1}]}' },
       { topic, data: `{"topic": 3, "__proto__": {"title": "x"}, "title": {}, "length": {"new": {}}, "user": [], "method": 1}` },
     ]);
     const page = await open(t, [topic]);
-    assert.equal(await page.locator('#events .row').count(), 4);
+    assert.equal(await page.locator('#events .row').count(), 6, 'each, whatever kind its members are of');
     assert.equal(await page.locator('main img, main script, #events a[href]').count(), 0);
     assert.equal(await page.title(), 'freshet');
-    await page.locator('#events .id').nth(1).click();
+    await page.locator('#events .id').nth(3).click();
     assert.match(await page.locator('pre').innerText(), /onerror/);
   });
 
