@@ -297,6 +297,22 @@ forget_request(struct conn *c)
     c->remote = c->headers = NULL;
 }
 
+void
+conn_begin_request(struct conn *c)
+{
+    c->state = CONN_REQUEST;
+    c->begun_ms = c->server->now_ms;
+    conn_move(c, &c->server->requests);
+}
+
+void
+conn_await_request(struct conn *c)
+{
+    c->state = CONN_IDLE;
+    conn_move(c, &c->server->idle);
+    conn_make_ready(c);
+}
+
 /* The response is with the kernel and the request has been read to its end. */
 static void
 await_next_request(struct conn *c)

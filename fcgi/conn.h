@@ -4,7 +4,7 @@
  * the head of a list can be due. What it is doing says in which:
  *
  *   state    list                                   moved there by
- *   REQUEST  requests                               conn_create(); conn_read() after IDLE
+ *   REQUEST  requests                               conn_create(); conn_begin_request()
  *   BUSY     requests while a body is read,         conn_begin() and then the use
  *            publishing, asking, waiting
  *            quiet, or blocked while the socket     conn.c, when it sends
@@ -135,6 +135,11 @@ bool conn_hold_end(struct conn *c);
 
 /* No more byte: the connection is closed and, at the end of the turn, freed. */
 void conn_drop(struct conn *c, enum conn_reason reason);
+
+/* REQUEST and IDLE: the first byte of a request has come to one that was kept; and nothing more is
+ * to come of one for now, while what is kept goes out. */
+void conn_begin_request(struct conn *c);
+void conn_await_request(struct conn *c);
 
 /* Frees what has come of a request's head. */
 void conn_forget_pieces(struct conn *c);

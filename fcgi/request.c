@@ -170,7 +170,7 @@ request_parse(struct text bytes, struct request *r, struct errbuf *eb)
     FCGX_Request fcgx;
     enum err err;
 
-    *r = (struct request){0};
+    *r = (struct request){.keeps = record_keeps(bytes)};
     if (!record_params_fit(bytes))
         return err_set(eb, ERR_INVALID, "the FastCGI parameters are incomplete");
     if (pipe_read < 0 && open_pipe(eb) != ERR_OK)

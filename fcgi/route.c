@@ -142,23 +142,22 @@ look_for_mixture(struct server *s, const struct request *r)
              "ACCESS)");
 }
 
-/* Does what is asked, as far as it is granted. */
-static void
+/* Does what is asked, as far as it is granted. False: no memory. */
+static bool
 serve_granted(struct conn *c, const struct request *r, const struct row *row)
 {
     struct access a;
 
     if (row->needs == READ)
         look_for_mixture(c->server, r);
-    if (!decide(c->server, r, &a)) {
-        conn_drop(c, REASON_NO_MEMORY);
-        return;
-    }
+    if (!decide(c->server, r, &a))
+        return false;
     if (a.status)
         respond_denied(c, &a, a.why.text);
     else
         row->serve(c, r, &a);
     access_finish(&a);
+    return true;
 }
 
 /* It is one word of a log line, whatever it holds; two that differ stay so. */
@@ -175,20 +174,30 @@ name_for_log(struct text remote)
     return name;
 }
 
+/* False: no memory. */
+static bool
+serve(struct conn *c, const struct request *r)
+{
+    const struct row *row = find_row(c->server, r);
+
+    if (!add_headers(c, r))
+        return false;
+    if (row && row->needs != NOTHING)
+        return serve_granted(c, r, row);
+    if (row)
+        row->serve(c, r, NULL);
+    else
+        respond_problem(c, 405, "Method Not Allowed", allow_line(c),
+                        "events are read with GET; HEAD and OPTIONS are understood too");
+    return true;
+}
+
 void
 route(struct conn *c, const struct request *r)
 {
-    const struct row *row = find_row(c->server, r);
     struct text remote = r->address.n ? r->address : r->remote;
 
     c->remote = remote.n ? name_for_log(remote) : NULL;
-    if (!add_headers(c, r))
+    if (!serve(c, r))
         conn_drop(c, REASON_NO_MEMORY);
-    else if (!row)
-        respond_problem(c, 405, "Method Not Allowed", allow_line(c),
-                        "events are read with GET; HEAD and OPTIONS are understood too");
-    else if (row->needs == NOTHING)
-        row->serve(c, r, NULL);
-    else
-        serve_granted(c, r, row);
 }

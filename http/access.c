@@ -84,7 +84,8 @@ find_token(const struct access_rules *rules, const struct request *r, struct tex
 
 /* ---- the two that vouch ---- */
 
-/* True with *t filled when there is a token and it is good; else *a may have got a status. */
+/* *good, false before: there is a token, it is good, and *t is filled; else *a may have got a
+ * status. */
 static enum err
 take_token(const struct access_rules *rules, const struct request *r, bool needed, int64_t now_ms,
            struct access *a, struct token *t, bool *good)
@@ -92,9 +93,6 @@ take_token(const struct access_rules *rules, const struct request *r, bool neede
     struct text text;
     enum err err;
 
-    *good = false;
-    if (!token_used(rules->tokens))
-        return ERR_OK;
     switch (find_token(rules, r, &text)) {
     case SOURCE_NONE:
         if (needed)
@@ -148,8 +146,6 @@ decide_read(const struct access_rules *rules, const struct request *r, const str
     grants_finish(&server);
     if (err == ERR_OK && a->status == 0 && grants_none(&a->read))
         deny(a, 403, "", "nothing may be read here");
-    else if (!t && !r->topics.p && token_used(rules->tokens))
-        a->challenge = NEEDED;
     return err;
 }
 
@@ -191,22 +187,24 @@ access_decide(const struct access_rules *rules, const struct request *r, int64_t
 {
     bool writing = text_equal(r->method, TEXT_LIT("POST"));
     bool needed = needs_token(rules, r, writing);
+    bool tokens = token_used(rules->tokens), good = false;
     struct token t;
-    bool good;
-    enum err err;
+    enum err err = ERR_OK;
 
     *a = (struct access){.challenge = "", .expires_ms = TOKEN_NEVER};
     grants_init(&a->read);
     grants_init(&a->write);
-    a->is_private =
-        token_used(rules->tokens) || r->topics.p || r->user.n > 0 || r->authorization.n > 0;
-    err = take_token(rules, r, needed, now_ms, a, &t, &good);
+    a->is_private = tokens || r->topics.p || r->user.n > 0 || r->authorization.n > 0;
+    if (tokens)
+        err = take_token(rules, r, needed, now_ms, a, &t, &good);
     if (err == ERR_OK && a->status == 0) {
         if (writing)
             decide_write(rules, r, good ? &t : NULL, a);
         else
             err = decide_read(rules, r, good ? &t : NULL, a);
     }
+    if (tokens && !good && !writing && !r->topics.p && a->status == 0)
+        a->challenge = NEEDED; /* for what is not public */
     if (good) {
         a->expires_ms = t.expires_ms;
         a->signer = t.signer;

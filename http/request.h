@@ -5,6 +5,7 @@
 #ifndef HTTP_REQUEST_H
 #define HTTP_REQUEST_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/text.h"
@@ -37,6 +38,7 @@
 
 struct request {
     uint16_t id; /* of FastCGI; 0 when run as plain CGI */
+    bool keeps;  /* the web server goes on with the connection after the response */
     /* TEXT_NONE where the parameter was not sent */
 #define REQUEST_MEMBER(member, name) struct text member;
     REQUEST_PARAMETERS(REQUEST_MEMBER)
