@@ -105,7 +105,7 @@ stop(struct server *s)
 static void
 reopen(struct server *s)
 {
-    log_line(LOG_WARN, "ending %llu streams to open the database anew",
+    log_line(LOG_WARN, "ending %llu streams to open the database again",
              (unsigned long long)s->n_seats);
     loop_hold_signals();
     loop_stop_listening(s, true);

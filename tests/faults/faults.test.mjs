@@ -377,7 +377,7 @@ describe('the WAL', { concurrency: 2 }, () => {
     });
 
     // What SQLite itself does not notice: readers and writers would each have a log of their own.
-    it('deleted: said, and the database is opened anew, so that all see the same again', async (t) => {
+    it('deleted: reported, and the database is opened again, so that all see the same', async (t) => {
         const world = await open(t, { prepare: (db) => db.fill('a', 3) });
         const source = world.source('?topic=a&since=earliest', ['freshet:reset']);
         await until('what is there', () => source.events.length === 3);
