@@ -12,10 +12,7 @@
 #include "base/err.h"
 #include "base/option.h"
 
-#define OPTION(kind, member, name, standard, min, max, argument, help)                             \
-    {                                                                                              \
-        name, OPTION_##kind, offsetof(struct settings, member), standard, min, max, argument, help \
-    }
+#define OPTION OPTION_ROW
 
 #define COMMAND(name, help) int command_##name(int argc, char **argv);
 #include "admin/commands.def"

@@ -216,7 +216,7 @@ http_open(struct http *h, struct exchange *x, const struct http_request *r, stru
     buf_init(&x->head, HTTP_HEAD_MAX);
     buf_init(&x->body, HTTP_BODY_MAX);
     if (!easy)
-        return err_set(eb, ERR_NOMEM, "out of memory");
+        return err_nomem(eb);
     curl_easy_setopt(easy, CURLOPT_URL, r->url);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
@@ -292,32 +292,19 @@ http_wait(struct http *h, bool (*done)(void *context), void *context, int64_t un
 
 /* ---- headers ---- */
 
-static struct text
-trimmed(struct text s)
-{
-    while (s.n > 0 && strchr(" \t", s.p[0]))
-        s = (struct text){s.p + 1, s.n - 1};
-    while (s.n > 0 && strchr(" \t\r\n", s.p[s.n - 1]))
-        s.n--;
-    return s;
-}
-
 struct text
 http_header(const struct exchange *x, const char *name, int *n)
 {
-    struct text rest = buf_view(&x->head), found = TEXT_NONE;
+    struct text rest = buf_view(&x->head), found = TEXT_NONE, line;
     size_t length = strlen(name);
     int lines = 0;
 
     while (rest.n > 0) {
-        const char *end_of_line = memchr(rest.p, '\n', rest.n);
-        size_t used = end_of_line ? (size_t)(end_of_line - rest.p) + 1 : rest.n;
-
-        if (used > length && rest.p[length] == ':' && strncasecmp(rest.p, name, length) == 0) {
-            if (lines++ == 0)
-                found = trimmed((struct text){rest.p + length + 1, used - length - 1});
-        }
-        rest = (struct text){rest.p + used, rest.n - used};
+        text_cut(&rest, '\n', &line);
+        if (line.n <= length || line.p[length] != ':' || strncasecmp(line.p, name, length) != 0)
+            continue;
+        if (lines++ == 0)
+            found = text_trim((struct text){line.p + length + 1, line.n - length - 1}, " \t\r");
     }
     if (n)
         *n = lines;

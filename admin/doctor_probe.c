@@ -141,8 +141,7 @@ post(struct probe *p, struct errbuf *eb)
     buf_byte(&body, '\0');
     request.body = body.data;
     p->sent_us = clock_mono_us();
-    err = buf_failed(&body) ? err_set(eb, ERR_NOMEM, "out of memory")
-                            : http_open(&d->http, &x, &request, eb);
+    err = buf_failed(&body) ? err_nomem(eb) : http_open(&d->http, &x, &request, eb);
     if (err == ERR_OK) {
         doctor_wait(d, doctor_has_ended, &x, PATIENCE_US);
         if (x.status != 201)

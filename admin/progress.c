@@ -1,11 +1,10 @@
 #include "admin/progress.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 
 enum { FIRST_MS = 1000, TERMINAL_MS = 500, LOG_MS = 10000 };
 
@@ -13,15 +12,10 @@ enum { FIRST_MS = 1000, TERMINAL_MS = 500, LOG_MS = 10000 };
 static bool
 wait_for_end(struct progress *p, int64_t wait_ms)
 {
-    struct timespec until;
-    int64_t ns;
+    int64_t until_us = clock_mono_us() + wait_ms * 1000;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    ns = until.tv_nsec + wait_ms % 1000 * 1000000;
-    until.tv_sec += (time_t)(wait_ms / 1000 + ns / 1000000000);
-    until.tv_nsec = (long)(ns % 1000000000);
-    while (!p->ended && pthread_cond_timedwait(&p->ended_changed, &p->lock, &until) != ETIMEDOUT)
-        ;
+    while (!p->ended && clock_mono_us() < until_us)
+        thread_wait_until(&p->ended_changed, &p->lock, until_us);
     return p->ended;
 }
 
@@ -57,18 +51,13 @@ show(void *context)
 void
 progress_begin(struct progress *p, progress_text *text, void *context)
 {
-    pthread_condattr_t attributes;
-
     *p = (struct progress){.text = text,
                            .context = context,
                            .began_ms = clock_mono_ms(),
                            .terminal = isatty(STDERR_FILENO)};
     pthread_mutex_init(&p->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&p->ended_changed, &attributes);
-    pthread_condattr_destroy(&attributes);
-    p->running = pthread_create(&p->thread, NULL, show, p) == 0;
+    thread_condition_init(&p->ended_changed);
+    p->running = thread_start(&p->thread, show, p, NULL) == ERR_OK;
 }
 
 void

@@ -14,7 +14,7 @@
 
 /* All of it is in memory before the first row is written, so that a slow input does not keep other
  * writers out. */
-enum { INPUT_BYTES_MAX = 64 * 1024 * 1024, READ_BYTES = 64 * 1024 };
+enum { INPUT_BYTES_MAX = 64 * 1024 * 1024, READ_BYTES = 64 * 1024, EVENTS_FIRST = 16 };
 
 struct settings {
     char *db, *topic, *type, *key;
@@ -52,29 +52,13 @@ struct batch {
     struct buf input;
 };
 
-static enum err
-no_memory(struct errbuf *eb)
+static bool
+make_room(struct batch *b)
 {
-    return err_set(eb, ERR_NOMEM, "out of memory");
-}
+    size_t room = b->room; /* both grow, or the one that did does so again */
 
-static enum err
-make_room(struct batch *b, struct errbuf *eb)
-{
-    size_t room = b->room ? b->room * 2 : 16;
-    struct event *events;
-    char **decoded;
-
-    if (b->n < b->room)
-        return ERR_OK;
-    if ((events = mem_realloc(b->events, room * sizeof *events)))
-        b->events = events;
-    if ((decoded = mem_realloc(b->decoded, room * sizeof *decoded)))
-        b->decoded = decoded;
-    if (!events || !decoded)
-        return no_memory(eb);
-    b->room = room;
-    return ERR_OK;
+    return mem_grow(&b->events, b->n, &room, sizeof *b->events, EVENTS_FIRST) &&
+           mem_grow(&b->decoded, b->n, &b->room, sizeof *b->decoded, EVENTS_FIRST);
 }
 
 static void
@@ -100,7 +84,7 @@ read_json(struct text s, char **decoded, struct event *e, struct errbuf *eb)
     if (err != ERR_OK)
         return err;
     room = *decoded = mem_alloc(event_json_room(&members));
-    return room ? event_json_read(&members, &room, e, eb) : no_memory(eb);
+    return room ? event_json_read(&members, &room, e, eb) : err_nomem(eb);
 }
 
 /* One more event, of a whole data text or of JSON. */
@@ -109,7 +93,7 @@ add(struct batch *b, struct text s, struct errbuf *eb)
 {
     const struct settings *settings = b->settings;
     struct event *e;
-    enum err err = make_room(b, eb);
+    enum err err = make_room(b) ? ERR_OK : err_nomem(eb);
 
     if (err != ERR_OK)
         return err;
@@ -173,27 +157,15 @@ static enum err
 read_lines(struct batch *b, struct text rest, struct errbuf *eb)
 {
     for (size_t number = 1; rest.n > 0; number++) {
-        const char *lf = memchr(rest.p, '\n', rest.n);
-        struct text line = {rest.p, lf ? (size_t)(lf - rest.p) : rest.n};
-        size_t used = line.n + (lf ? 1 : 0);
-        enum err err = text_is_blank(line) ? ERR_OK : add(b, line, eb);
+        struct text line;
+        enum err err;
 
+        text_cut(&rest, '\n', &line);
+        err = text_is_blank(line) ? ERR_OK : add(b, line, eb);
         if (err != ERR_OK)
             return say_where("line", number, err, eb);
-        rest = (struct text){rest.p + used, rest.n - used};
     }
     return ERR_OK;
-}
-
-/* As in a shell's $(…), the line end that echo and editors put last is not part of the data. */
-static struct text
-without_line_end(struct text s)
-{
-    if (s.n > 0 && s.p[s.n - 1] == '\n')
-        s.n--;
-    if (s.n > 0 && s.p[s.n - 1] == '\r')
-        s.n--;
-    return s;
 }
 
 static enum err
@@ -207,7 +179,7 @@ gather(struct batch *b, char **arguments, size_t n, struct errbuf *eb)
     if (err != ERR_OK)
         return err;
     return b->settings->json ? read_lines(b, buf_view(&b->input), eb)
-                             : add(b, without_line_end(buf_view(&b->input)), eb);
+                             : add(b, text_without_line_end(buf_view(&b->input)), eb);
 }
 
 static enum err
@@ -308,7 +280,7 @@ open_and_write(struct batch *b, struct errbuf *eb)
     enum err err;
 
     if (!repeated)
-        return no_memory(eb);
+        return err_nomem(eb);
     err = store_open(&store, b->settings->db, STORE_WRITE, STORE_SYNC_FULL, eb);
     if (err == ERR_OK)
         err = write_events(b, store, repeated, eb);

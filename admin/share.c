@@ -105,15 +105,22 @@ is_for_database_alone(const char *directory, const char *db, const struct stat *
     return realpath(directory, real) && strrchr(real, '/') != real;
 }
 
+/* errno says why. */
+static enum err
+not_given(const char *path, gid_t group, struct errbuf *eb)
+{
+    return err_set(eb, ERR_IO,
+                   "%s: cannot be given to group %u: %s; a member of the group who owns it can, "
+                   "and root",
+                   path, (unsigned)group, strerror(errno));
+}
+
 static enum err
 change_directory(const char *directory, gid_t group, struct errbuf *eb)
 {
     if (chown(directory, (uid_t)-1, group) == 0 && chmod(directory, DIRECTORY_MODE) == 0)
         return ERR_OK;
-    return err_set(eb, ERR_IO,
-                   "%s: cannot be given to group %u: %s; a member of the group who owns it can, "
-                   "and root",
-                   directory, (unsigned)group, strerror(errno));
+    return not_given(directory, group, eb);
 }
 
 enum err
@@ -169,10 +176,8 @@ share_file(const char *path, gid_t group, struct errbuf *eb)
         close(fd);
     if (done)
         return ERR_OK;
-    return err_set(eb, ERR_IO,
-                   "%s: cannot be given to group %u: %s; a member of the group who owns it can, "
-                   "and root",
-                   path, (unsigned)group, strerror(error));
+    errno = error;
+    return not_given(path, group, eb);
 }
 
 enum err

@@ -162,7 +162,7 @@ status(const struct settings *settings)
     if (err == ERR_OK)
         err = (settings->json ? write_json : write_lines)(&out, settings->db, store, &st, &eb);
     if (err == ERR_OK && buf_failed(&out))
-        err = err_set(&eb, ERR_NOMEM, "%s: out of memory", settings->db);
+        err = err_nomem(&eb);
     if (err == ERR_OK)
         fwrite(out.data, 1, out.length, stdout);
     buf_finish(&out);

@@ -209,7 +209,7 @@ write_out(struct tail *t, struct errbuf *eb)
     struct text rest = buf_view(&t->out);
 
     if (buf_failed(&t->out))
-        return err_set(eb, ERR_NOMEM, "out of memory");
+        return err_nomem(eb);
     while (rest.n > 0 && !t->reader_gone) {
         ssize_t n = write(STDOUT_FILENO, rest.p, rest.n);
 
@@ -301,7 +301,7 @@ choose(struct tail *t, struct errbuf *eb)
         err = subscription_add_type(&t->what, text_of(s->types.values[i]), eb);
     if (err == ERR_OK)
         err = subscription_seal(&t->what);
-    return err == ERR_NOMEM ? err_set(eb, err, "out of memory") : err;
+    return err == ERR_NOMEM ? err_nomem(eb) : err;
 }
 
 /* Before the newest `last` that match. */

@@ -180,7 +180,7 @@ make_claims(const struct settings *s, struct buf *claims, struct errbuf *eb)
     buf_byte(claims, '}');
     buf_byte(claims, '\0');
     if (err == ERR_OK && buf_failed(claims))
-        err = err_set(eb, ERR_NOMEM, "out of memory");
+        err = err_nomem(eb);
     return err;
 }
 

@@ -21,7 +21,7 @@ wake_open(struct wake *w, const char *wal, struct errbuf *eb)
     if (!directory || !w->wal) {
         mem_free(directory);
         wake_close(w);
-        return err_set(eb, ERR_NOMEM, "out of memory");
+        return err_nomem(eb);
     }
     watch_open(&w->watch);
     watch_directory(&w->watch, directory, WATCH_WRITES);

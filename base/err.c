@@ -16,6 +16,12 @@ err_set(struct errbuf *eb, enum err code, const char *format, ...)
     return code;
 }
 
+enum err
+err_nomem(struct errbuf *eb)
+{
+    return err_set(eb, ERR_NOMEM, "out of memory");
+}
+
 int
 err_exit_status(enum err code)
 {

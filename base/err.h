@@ -32,6 +32,9 @@ struct errbuf {
 enum err err_set(struct errbuf *eb, enum err code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* The same for an allocation that failed: there is only one thing to say. */
+enum err err_nomem(struct errbuf *eb);
+
 /* The exit status that a program ends with after this failure. */
 int err_exit_status(enum err code);
 

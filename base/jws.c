@@ -15,17 +15,16 @@ malformed(struct errbuf *eb)
 static enum err
 split(struct text token, struct text part[3], struct errbuf *eb)
 {
-    size_t n = 0, begin = 0;
+    size_t n = 0;
 
     if (token.n > JWS_TOKEN_MAX)
         return err_set(eb, ERR_INVALID, "the token is longer than %d bytes", JWS_TOKEN_MAX);
-    for (size_t i = 0; i <= token.n; i++) {
-        if (i < token.n && token.p[i] != '.')
-            continue;
-        if (n == 3 || i == begin)
+    for (bool more = true; more; n++) {
+        if (n == 3)
             return malformed(eb);
-        part[n++] = (struct text){token.p + begin, i - begin};
-        begin = i + 1;
+        more = text_cut(&token, '.', &part[n]);
+        if (part[n].n == 0)
+            return malformed(eb);
     }
     return n == 3 ? ERR_OK : malformed(eb);
 }
@@ -42,7 +41,7 @@ parse_object(struct text s, struct json_object **object, struct errbuf *eb)
         return malformed(eb);
     tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
     if (!tokener)
-        return err_set(eb, ERR_NOMEM, "out of memory");
+        return err_nomem(eb);
     *object = json_tokener_parse_ex(tokener, s.p, (int)s.n);
     json_tokener_free(tokener);
     if (json_object_is_type(*object, json_type_object))
@@ -63,7 +62,7 @@ decode_object(struct text part, struct json_object **object, struct errbuf *eb)
     if (!base64_decode_url(part, &b))
         err = malformed(eb);
     else if (buf_failed(&b))
-        err = err_set(eb, ERR_NOMEM, "out of memory");
+        err = err_nomem(eb);
     else
         err = parse_object(buf_view(&b), object, eb);
     buf_finish(&b);
@@ -160,7 +159,7 @@ check_signature(const struct jws_keys *keys, struct json_object *header, struct 
     if (!base64_decode_url(part[2], &signature))
         err = malformed(eb);
     else if (buf_failed(&signature))
-        err = err_set(eb, ERR_NOMEM, "out of memory");
+        err = err_nomem(eb);
     else
         err = find_signer(keys, header, bytes, buf_view(&signature), fingerprint, eb);
     buf_finish(&signature);
@@ -196,7 +195,7 @@ jws_verify(const struct jws_key *k, struct text token, struct json_object **payl
     if (keys.one[0].crypto)
         err = jws_verify_with(&keys, token, payload, &fingerprint, eb);
     else
-        err_set(eb, err, "out of memory");
+        err_nomem(eb);
     jws_keys_finish(&keys);
     return err;
 }

@@ -50,16 +50,6 @@ contains(struct text s, const char *what)
     return memmem(s.p, s.n, what, strlen(what)) != NULL;
 }
 
-static struct text
-without_line_end(struct text s)
-{
-    if (s.n > 0 && s.p[s.n - 1] == '\n')
-        s.n--;
-    if (s.n > 0 && s.p[s.n - 1] == '\r')
-        s.n--;
-    return s;
-}
-
 /* ---- JSON ---- */
 
 static bool
@@ -150,14 +140,14 @@ static enum err
 take_key(struct jws_key *k, struct text bytes, enum jws_algorithm algorithm, enum jws_use use,
          const char *file, struct errbuf *eb)
 {
-    struct text kept = algorithm == JWS_HS256 ? without_line_end(bytes) : bytes;
+    struct text kept = algorithm == JWS_HS256 ? text_without_line_end(bytes) : bytes;
     enum err err = algorithm == JWS_HS256 ? check_secret(bytes, kept, file, eb)
                                           : check_pem(bytes, algorithm, use, file, eb);
 
     if (err != ERR_OK)
         return err;
     *k = (struct jws_key){algorithm, mem_copy(kept), kept.n};
-    return k->bytes ? ERR_OK : err_set(eb, ERR_NOMEM, "out of memory");
+    return k->bytes ? ERR_OK : err_nomem(eb);
 }
 
 enum err
@@ -306,7 +296,7 @@ add(struct jws_keys *keys, struct jws_crypto *crypto, struct text id, const char
     if (!crypto || (id.p && !copy)) {
         jws_crypto_destroy(crypto);
         mem_free(copy);
-        return err_set(eb, ERR_NOMEM, "out of memory");
+        return err_nomem(eb);
     }
     *one = (struct jws_keys_one){crypto, copy, jws_crypto_fingerprint(crypto)};
     keys->n++;

@@ -55,6 +55,23 @@ mem_copy(struct text s)
     return copy;
 }
 
+bool
+mem_grow(void *array, size_t n, size_t *capacity, size_t size, size_t first)
+{
+    size_t more = *capacity ? *capacity * 2 : first;
+    void *p;
+
+    if (n < *capacity)
+        return true;
+    memcpy(&p, array, sizeof p); /* what it points to has another type for each caller */
+    p = mem_realloc(p, more * size);
+    if (!p)
+        return false;
+    memcpy(array, &p, sizeof p);
+    *capacity = more;
+    return true;
+}
+
 /* With no failure asked for nothing is counted; LONG_MAX counts without ever failing. */
 void
 mem_fail_at(long n)

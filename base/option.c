@@ -136,7 +136,7 @@ add_to_list(struct option_list *list, char *copy, struct errbuf *eb)
     values = mem_realloc(list->values, (list->n + 1) * sizeof *values);
     if (!values) {
         mem_free(copy);
-        return err_set(eb, ERR_NOMEM, "out of memory");
+        return err_nomem(eb);
     }
     list->values = values;
     list->values[list->n++] = copy;
@@ -149,7 +149,7 @@ set_text(const struct option_row *row, void *member, const char *s, struct errbu
     char *copy = mem_copy(text_of(s));
 
     if (!copy)
-        return err_set(eb, ERR_NOMEM, "out of memory");
+        return err_nomem(eb);
     if (row->kind == OPTION_LIST)
         return add_to_list(member, copy, eb);
     mem_free(*(char **)member);
@@ -354,7 +354,7 @@ option_parse(const struct option_set *set, void *settings, int argc, char **argv
 
     *outcome = OPTION_RUN;
     if (!table)
-        return err_set(eb, ERR_NOMEM, "out of memory");
+        return err_nomem(eb);
     err = walk(set, table, settings, argc, argv, true, &config, outcome, eb);
     if (err == ERR_OK && *outcome == OPTION_RUN)
         err = set_defaults(set, settings, eb);

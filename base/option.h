@@ -43,6 +43,22 @@ struct option_row {
     const char *help;     /* one sentence, no full stop */
 };
 
+/* What the OPTION(…) rows of a .def file are defined as: a member of `struct settings`, and the row
+ * of the table for it. */
+#define OPTION_MEMBER(kind, member, ...) OPTION_TYPE_##kind member;
+#define OPTION_ROW(kind, member, name, standard, min, max, argument, help)                         \
+    {                                                                                              \
+        name, OPTION_##kind, offsetof(struct settings, member), standard, min, max, argument, help \
+    }
+
+#define OPTION_TYPE_FLAG bool
+#define OPTION_TYPE_COUNT int64_t
+#define OPTION_TYPE_SIZE int64_t
+#define OPTION_TYPE_DURATION int64_t
+#define OPTION_TYPE_CHOICE int64_t
+#define OPTION_TYPE_TEXT char *
+#define OPTION_TYPE_LIST struct option_list
+
 struct option_set {
     const char *program;  /* "freshet-fcgi": INI section and texts */
     const char *usage;    /* "[options] [INPUT]" */

@@ -76,6 +76,44 @@ text_is_blank(struct text s)
     return true;
 }
 
+static bool
+is_one_of(char c, const char *bytes)
+{
+    return c != '\0' && strchr(bytes, c);
+}
+
+struct text
+text_trim(struct text s, const char *blanks)
+{
+    while (s.n > 0 && is_one_of(s.p[0], blanks))
+        s = (struct text){s.p + 1, s.n - 1};
+    while (s.n > 0 && is_one_of(s.p[s.n - 1], blanks))
+        s.n--;
+    return s;
+}
+
+struct text
+text_without_line_end(struct text s)
+{
+    if (s.n > 0 && s.p[s.n - 1] == '\n')
+        s.n--;
+    if (s.n > 0 && s.p[s.n - 1] == '\r')
+        s.n--;
+    return s;
+}
+
+bool
+text_cut(struct text *rest, char at, struct text *part)
+{
+    const char *found = rest->n ? memchr(rest->p, at, rest->n) : NULL;
+    size_t used;
+
+    *part = (struct text){rest->p, found ? (size_t)(found - rest->p) : rest->n};
+    used = part->n + (found ? 1 : 0);
+    *rest = (struct text){rest->p ? rest->p + used : NULL, rest->n - used};
+    return found;
+}
+
 bool
 text_to_int64(struct text s, long long *value)
 {

@@ -48,6 +48,16 @@ bool text_is_utf8(struct text s);
 /* True when there is nothing but spaces, tabs and CRs, as in a line that NDJSON passes over. */
 bool text_is_blank(struct text s);
 
+/* s without the bytes of `blanks` at both ends. */
+struct text text_trim(struct text s, const char *blanks);
+
+/* s without the LF or CRLF that echo and editors put last. */
+struct text text_without_line_end(struct text s);
+
+/* Takes what comes before the first `at` off the front of *rest, and `at` with it. Without one,
+ * *part is all of it, *rest is empty behind it, and the answer is false. */
+bool text_cut(struct text *rest, char at, struct text *part);
+
 /* A decimal number of 1 to 19 digits, no sign, no blanks, at most INT64_MAX. */
 bool text_to_int64(struct text s, long long *value);
 

@@ -43,15 +43,8 @@ enum err
 deadlines_add(struct deadlines *all, struct deadline *d, int64_t at_ms)
 {
     assert(d->place == 0);
-    if (all->n == all->capacity) {
-        size_t capacity = all->capacity ? 2 * all->capacity : FIRST_CAPACITY;
-        struct deadline **heap = mem_realloc(all->heap, capacity * sizeof(struct deadline *));
-
-        if (!heap)
-            return ERR_NOMEM;
-        all->heap = heap;
-        all->capacity = capacity;
-    }
+    if (!mem_grow(&all->heap, all->n, &all->capacity, sizeof *all->heap, FIRST_CAPACITY))
+        return ERR_NOMEM;
     d->at_ms = at_ms;
     put(all, all->n, d);
     all->n++;

@@ -431,7 +431,7 @@ history_run(struct reader_job *job, struct store *store, enum err *err, struct e
         break;
     }
     if (finished && job->err == ERR_OK && h->no_memory)
-        job->err = err_set(eb, ERR_NOMEM, "out of memory");
+        job->err = err_nomem(eb);
     *err = job->err;
     return finished;
 }

@@ -153,7 +153,7 @@ loop_open(struct server *s, struct errbuf *eb)
     s->poller.fd = -1;
     s->loop = mem_zalloc(sizeof *s->loop);
     if (!s->loop)
-        return err_set(eb, ERR_NOMEM, "out of memory");
+        return err_nomem(eb);
     failed = uv_loop_init(&s->loop->uv);
     if (failed) {
         mem_free(s->loop);

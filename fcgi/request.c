@@ -193,7 +193,7 @@ request_parse(struct text bytes, struct request *r, struct errbuf *eb)
     if (FCGX_GetError(fcgx.in) != 0)
         err = err_set(eb, ERR_INVALID, "the FastCGI parameters are incomplete");
     else if (copy_parameters(fcgx.envp, r) != ERR_OK)
-        err = err_set(eb, ERR_NOMEM, "out of memory");
+        err = err_nomem(eb);
     else
         err = ERR_OK;
     FCGX_Free(&fcgx, 0); /* 0: the pipe stays open */
@@ -209,7 +209,7 @@ request_from_environment(struct request *r, struct errbuf *eb)
 {
     *r = (struct request){0};
     if (copy_parameters(environ, r) != ERR_OK)
-        return err_set(eb, ERR_NOMEM, "out of memory");
+        return err_nomem(eb);
     if (!r->method.p) {
         request_finish(r);
         return err_set(

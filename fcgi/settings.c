@@ -8,8 +8,7 @@
 #include "fcgi/sandbox.h"
 
 static const struct option_row rows[] = {
-#define OPTION(kind, member, name, standard, min, max, argument, help)                             \
-    {name, OPTION_##kind, offsetof(struct settings, member), standard, min, max, argument, help},
+#define OPTION(...) OPTION_ROW(__VA_ARGS__),
 #include "fcgi/options.def"
 #undef OPTION
 };
@@ -35,7 +34,7 @@ settings_public(const struct settings *s, struct grants *g, struct errbuf *eb)
     if (err != ERR_OK)
         grants_finish(g);
     return err == ERR_INVALID ? err_set(eb, err, "--public-topics: %s", why.text)
-           : err != ERR_OK    ? err_set(eb, err, "out of memory")
+           : err != ERR_OK    ? err_nomem(eb)
                               : ERR_OK;
 }
 

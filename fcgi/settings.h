@@ -11,16 +11,8 @@
 #include "http/grants.h"
 #include "sql/store.h"
 
-#define OPTION_TYPE_FLAG bool
-#define OPTION_TYPE_COUNT int64_t
-#define OPTION_TYPE_SIZE int64_t
-#define OPTION_TYPE_DURATION int64_t
-#define OPTION_TYPE_CHOICE int64_t
-#define OPTION_TYPE_TEXT char *
-#define OPTION_TYPE_LIST struct option_list
-
 struct settings {
-#define OPTION(kind, member, ...) OPTION_TYPE_##kind member;
+#define OPTION OPTION_MEMBER
 #include "fcgi/options.def"
 #undef OPTION
 };

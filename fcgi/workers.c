@@ -135,7 +135,7 @@ workers_run(int n, int (*work)(void *), void (*stopping)(void *), void *context,
 
     ws.all = mem_zalloc((size_t)n * sizeof *ws.all);
     if (!ws.all)
-        return err_set(eb, ERR_NOMEM, "out of memory");
+        return err_nomem(eb);
     sigemptyset(&ws.signals);
     sigaddset(&ws.signals, SIGTERM);
     sigaddset(&ws.signals, SIGINT);

@@ -1,12 +1,10 @@
 #include "fcgi/writer.h"
 
 #include <assert.h>
-#include <pthread.h>
-#include <signal.h>
-#include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/thread.h"
 
 TAILQ_HEAD(writer_job_list, writer_job);
 
@@ -198,12 +196,11 @@ writer_start(struct writer **writer, struct store *store, const struct writer_li
              void (*wake)(void *), void *context, struct errbuf *eb)
 {
     struct writer *w = mem_zalloc(sizeof *w);
-    sigset_t all, before;
-    int failed;
+    enum err err;
 
     if (!w) {
         store_close(store);
-        return err_set(eb, ERR_NOMEM, "out of memory");
+        return err_nomem(eb);
     }
     w->store = store;
     w->limits = *limits;
@@ -214,14 +211,11 @@ writer_start(struct writer **writer, struct store *store, const struct writer_li
     TAILQ_INIT(&w->taken);
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->changed, NULL);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the loop's */
-    failed = pthread_create(&w->thread, NULL, run, w);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed) {
+    err = thread_start(&w->thread, run, w, eb);
+    if (err != ERR_OK) {
         store_close(store);
         mem_free(w);
-        return err_set(eb, ERR_IO, "cannot start a thread: %s", strerror(failed));
+        return err;
     }
     *writer = w;
     return ERR_OK;

@@ -124,7 +124,7 @@ append_all(struct writer_job *job, struct store *store, const struct event *even
     mem_free(job->ids);
     job->ids = mem_zalloc(n * sizeof *job->ids);
     if (!job->ids)
-        return err_set(&job->why, ERR_NOMEM, "out of memory");
+        return err_nomem(&job->why);
     err = check_request(job, store, events, n);
     job->all_repeated = n > 0;
     for (size_t i = 0; err == ERR_OK && i < n; i++)

@@ -49,19 +49,14 @@ find_cookie(struct text cookies, const char *name, struct text *value)
     size_t found = 0;
 
     while (cookies.n > 0) {
-        const char *end = memchr(cookies.p, ';', cookies.n);
-        struct text one = {cookies.p, end ? (size_t)(end - cookies.p) : cookies.n};
-        size_t used = one.n + (end ? 1 : 0);
-        const char *equals;
+        struct text one, its_name;
 
-        cookies = (struct text){cookies.p + used, cookies.n - used};
+        text_cut(&cookies, ';', &one);
         one = header_trim(one);
-        equals = memchr(one.p, '=', one.n);
-        if (!equals || !text_equal((struct text){one.p, (size_t)(equals - one.p)}, text_of(name)))
+        if (!text_cut(&one, '=', &its_name) || !text_equal(its_name, text_of(name)))
             continue;
         if (found++ == 0)
-            *value =
-                without_quotes((struct text){equals + 1, (size_t)(one.p + one.n - equals - 1)});
+            *value = without_quotes(one);
     }
     return found;
 }

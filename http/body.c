@@ -8,27 +8,14 @@
 enum { EVENTS_FIRST = 16 };
 
 static enum err
-no_memory(struct errbuf *eb)
-{
-    return err_set(eb, ERR_NOMEM, "out of memory");
-}
-
-static enum err
 make_room(struct body *b, struct errbuf *eb)
 {
     if (b->n == BODY_EVENTS_MAX)
         return err_set(eb, ERR_FULL, "more than %d events in one request; send them in several",
                        BODY_EVENTS_MAX);
-    if (b->n == b->capacity) {
-        size_t capacity = b->capacity ? b->capacity * 2 : EVENTS_FIRST;
-        struct event *events = mem_realloc(b->events, capacity * sizeof *events);
-
-        if (!events)
-            return no_memory(eb);
-        b->events = events;
-        b->capacity = capacity;
-    }
-    return ERR_OK;
+    return mem_grow(&b->events, b->n, &b->capacity, sizeof *b->events, EVENTS_FIRST)
+               ? ERR_OK
+               : err_nomem(eb);
 }
 
 /* There is room. */
@@ -78,14 +65,11 @@ static enum err
 parse_ndjson(struct body *b, struct text bytes, char **room, struct errbuf *eb)
 {
     for (size_t number = 1; bytes.n > 0; number++) {
-        const char *lf = memchr(bytes.p, '\n', bytes.n);
-        struct text line = {bytes.p, lf ? (size_t)(lf - bytes.p) : bytes.n};
-        size_t used = line.n + (lf ? 1 : 0);
-        struct text value;
+        struct text line, value;
         struct errbuf why;
         enum err err;
 
-        bytes = (struct text){bytes.p + used, bytes.n - used};
+        text_cut(&bytes, '\n', &line);
         if (text_is_blank(line))
             continue;
         err = event_json_check(line, &value, &why);
@@ -139,7 +123,7 @@ body_parse(struct body *b, enum body_format format, struct text bytes, struct er
     *b = (struct body){.room = format == BODY_FORM ? NULL : mem_alloc(bytes.n)};
     room = b->room;
     if (format != BODY_FORM && !room)
-        return no_memory(eb);
+        return err_nomem(eb);
     switch (format) {
     case BODY_JSON:
         err = parse_json(b, bytes, &room, eb);

@@ -6,16 +6,10 @@ bool
 form_next(struct text *rest, struct text *name, struct text *value)
 {
     while (rest->n > 0) {
-        const char *end = memchr(rest->p, '&', rest->n);
-        struct text pair = {rest->p, end ? (size_t)(end - rest->p) : rest->n};
-        const char *equals = pair.n ? memchr(pair.p, '=', pair.n) : NULL;
-        size_t used = pair.n + (end ? 1 : 0);
-
-        *rest = (struct text){rest->p + used, rest->n - used};
-        if (pair.n == 0)
+        text_cut(rest, '&', value);
+        if (value->n == 0)
             continue;
-        *name = (struct text){pair.p, equals ? (size_t)(equals - pair.p) : pair.n};
-        *value = equals ? (struct text){equals + 1, pair.n - name->n - 1} : TEXT_LIT("");
+        text_cut(value, '=', name);
         return true;
     }
     return false;
@@ -43,7 +37,7 @@ form_decode(struct text s, bool plus_is_blank, char **decoded, size_t *n, struct
     *decoded = NULL;
     *n = 0;
     if (!out)
-        return err_set(eb, ERR_NOMEM, "out of memory");
+        return err_nomem(eb);
     for (size_t i = 0; i < s.n; i++) {
         int high = 0, low = 0;
         char c = (char)(plus_is_blank && s.p[i] == '+' ? ' ' : s.p[i]);

@@ -29,7 +29,7 @@ grants_add(struct grants *g, struct text pattern, struct errbuf *eb)
         return ERR_OK;
     }
     err = subscription_add_topic(&g->list, pattern, eb);
-    return err == ERR_NOMEM ? err_set(eb, err, "out of memory") : err;
+    return err == ERR_NOMEM ? err_nomem(eb) : err;
 }
 
 enum err
@@ -38,17 +38,16 @@ grants_parse(struct grants *g, struct text s, struct errbuf *eb)
     enum err err = ERR_OK;
 
     while (err == ERR_OK && s.n > 0) {
-        const char *blank = memchr(s.p, ' ', s.n);
-        size_t length = blank ? (size_t)(blank - s.p) : s.n, n;
         char *pattern = NULL;
+        struct text word;
+        size_t n;
 
-        if (length > 0)
-            err = form_decode((struct text){s.p, length}, false, &pattern, &n, eb);
-        if (err == ERR_OK && length > 0)
+        text_cut(&s, ' ', &word);
+        if (word.n > 0)
+            err = form_decode(word, false, &pattern, &n, eb);
+        if (err == ERR_OK && word.n > 0)
             err = grants_add(g, (struct text){pattern, n}, eb);
         mem_free(pattern);
-        length += blank ? 1 : 0;
-        s = (struct text){s.p + length, s.n - length};
     }
     return err;
 }

@@ -4,20 +4,10 @@
 
 #include "base/mem.h"
 
-static bool
-is_white(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
 struct text
 header_trim(struct text s)
 {
-    while (s.n > 0 && is_white(s.p[0]))
-        s = (struct text){s.p + 1, s.n - 1};
-    while (s.n > 0 && is_white(s.p[s.n - 1]))
-        s.n--;
-    return s;
+    return text_trim(s, " \t");
 }
 
 /* How many bytes there are before the separator, or in all. */
@@ -88,7 +78,7 @@ header_string(struct text s, char **value, struct errbuf *eb)
 {
     *value = mem_copy(header_trim(s));
     if (!*value)
-        return err_set(eb, ERR_NOMEM, "out of memory");
+        return err_nomem(eb);
     if (**value != '"' || unquote(*value))
         return ERR_OK;
     mem_free(*value);

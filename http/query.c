@@ -32,7 +32,7 @@ add_filter(struct parse *p, struct text value, add_function *add)
                        "more than %zu topics, types and conditions in one request",
                        p->limits->topics_max);
     err = add(what, value, p->eb);
-    return err == ERR_NOMEM ? err_set(p->eb, ERR_NOMEM, "out of memory") : err;
+    return err == ERR_NOMEM ? err_nomem(p->eb) : err;
 }
 
 static enum err
@@ -308,7 +308,7 @@ choose_start(struct parse *p, struct text header)
         mem_free(p->cursor);
         p->cursor = mem_copy(header);
         if (!p->cursor)
-            return err_set(p->eb, ERR_NOMEM, "out of memory");
+            return err_nomem(p->eb);
     }
     if (err == ERR_OK && p->cursor && p->cursor[0] != '\0') {
         start_at_cursor(p, p->cursor);
@@ -333,7 +333,7 @@ query_parse(struct text query_string, struct text last_event_id, const struct qu
         err = subscription_narrow(&q->what, limits->grants->list.topics,
                                   limits->grants->list.n_topics, eb);
     if (err == ERR_OK && subscription_seal(&q->what) != ERR_OK)
-        err = err_set(eb, ERR_NOMEM, "out of memory");
+        err = err_nomem(eb);
     mem_free(p.cursor);
     mem_free(p.since);
     mem_free(p.last);

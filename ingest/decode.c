@@ -117,7 +117,7 @@ read_members(struct decode *d, const struct event_json *m, struct event *e, stru
 
     buf_clear(&d->room);
     room = buf_reserve(&d->room, event_json_room(m));
-    return room ? event_json_read(m, &room, e, why) : err_set(why, ERR_NOMEM, "out of memory");
+    return room ? event_json_read(m, &room, e, why) : err_nomem(why);
 }
 
 /* What is found in the JSON goes before what the message says of itself. */
@@ -227,7 +227,7 @@ decode_item(struct decode *d, const struct split_item *item, struct event *e, st
         (text_is_utf8(item->data) && text_is_utf8(item->type) && text_is_utf8(item->id)))
         return decode_valid(d, item, e, why);
     if (make_valid(d, &valid) != ERR_OK) {
-        err_set(why, ERR_NOMEM, "out of memory");
+        err_nomem(why);
         return DECODE_REJECT;
     }
     outcome = decode_valid(d, &valid, e, why);

@@ -43,7 +43,7 @@ write_position(struct intake *in, struct errbuf *eb)
     buf_byte(&in->batch->position, '\0');
     in->batch->has_position = !buf_failed(&in->batch->position);
     if (!in->batch->has_position && in->settings->source)
-        return err_set(eb, ERR_NOMEM, "out of memory");
+        return err_nomem(eb);
     return ERR_OK;
 }
 
@@ -135,7 +135,7 @@ add_event(struct intake *in, const struct event *e, struct errbuf *eb)
     if (err != ERR_OK)
         return err;
     err = batch_add(in->batch, e);
-    return err == ERR_OK ? ERR_OK : err_set(eb, err, "out of memory");
+    return err == ERR_OK ? ERR_OK : err_nomem(eb);
 }
 
 static enum err
@@ -390,7 +390,7 @@ turn(struct intake *in, bool *end, struct errbuf *eb)
     enum err err;
 
     if (!space)
-        return err_set(eb, ERR_NOMEM, "out of memory");
+        return err_nomem(eb);
     err = source_read(in->source, space, room, !split_is_discarding(&in->split), &got, &state, eb);
     show_notices(in);
     if (err != ERR_OK)
@@ -430,7 +430,7 @@ intake_run(struct intake *in, struct errbuf *eb)
         sse_decode_set_last_id(&in->split.sse, in->last_id);
     in->decode = decode_create(in->settings);
     if (!in->decode)
-        err = err_set(eb, ERR_NOMEM, "out of memory");
+        err = err_nomem(eb);
     show_notices(in);
     while (err == ERR_OK && !end && !stop_asked())
         err = turn(in, &end, eb);

@@ -2,13 +2,12 @@
 #include "config.h"
 
 #include <limits.h>
-#include <pthread.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/stop.h"
+#include "base/thread.h"
 #include "ingest/committer.h"
 #include "ingest/intake.h"
 #include "ingest/rotation.h"
@@ -105,7 +104,7 @@ job_open(struct job *job, struct errbuf *eb)
 
     job->console = console_create(s->quiet);
     if (!job->console)
-        return err_set(eb, ERR_NOMEM, "out of memory");
+        return err_nomem(eb);
     err = store_open(&job->store, s->db, STORE_WRITE, sync, eb);
     if (err == ERR_OK && store_is_old(job->store, &old))
         console_line(job->console, LOG_INFO, "%s", old.text);
@@ -156,11 +155,10 @@ job_run(struct job *job, struct errbuf *eb)
                                   .console = job->console,
                                   .source = job->settings->source};
     pthread_t thread;
-    enum err err, failure;
-    int error = pthread_create(&thread, NULL, committer_run, &committer);
+    enum err err = thread_start(&thread, committer_run, &committer, eb), failure;
 
-    if (error)
-        return err_set(eb, ERR_NOMEM, "pthread_create: %s", strerror(error));
+    if (err != ERR_OK)
+        return err;
     err = intake_run(&intake, eb);
     pthread_join(thread, NULL);
     failure = queue_failure(job->queue, eb);

@@ -28,7 +28,7 @@ queue_create(struct queue **queue, size_t events_max, size_t event_bytes_max, st
 
     *queue = q;
     if (!q)
-        return err_set(eb, ERR_NOMEM, "out of memory");
+        return err_nomem(eb);
     pthread_mutex_init(&q->lock, NULL);
     pthread_cond_init(&q->changed, NULL);
     q->last = &q->first;
@@ -41,8 +41,7 @@ queue_create(struct queue **queue, size_t events_max, size_t event_bytes_max, st
     q->idle_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (err == ERR_OK && q->idle_fd >= 0)
         return ERR_OK;
-    err = err == ERR_OK ? err_set(eb, ERR_IO, "eventfd: %s", strerror(errno))
-                        : err_set(eb, err, "out of memory");
+    err = err == ERR_OK ? err_set(eb, ERR_IO, "eventfd: %s", strerror(errno)) : err_nomem(eb);
     queue_destroy(q);
     *queue = NULL;
     return err;

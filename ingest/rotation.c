@@ -256,7 +256,7 @@ rotation_list(struct rotation *r, const char *path, struct errbuf *eb)
     if (err == ERR_OK)
         return ERR_OK;
     rotation_finish(r);
-    return err_set(eb, err, "out of memory");
+    return err_nomem(eb);
 }
 
 void

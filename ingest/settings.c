@@ -6,8 +6,7 @@
 #include "stream/pointer.h"
 
 static const struct option_row rows[] = {
-#define OPTION(kind, member, name, standard, min, max, argument, help)                             \
-    {name, OPTION_##kind, offsetof(struct settings, member), standard, min, max, argument, help},
+#define OPTION(...) OPTION_ROW(__VA_ARGS__),
 #include "ingest/options.def"
 #undef OPTION
 };
@@ -36,7 +35,7 @@ check_pointer(const char *name, const char *pointer, struct errbuf *eb)
     enum err err = pointer_parse(&parsed, text_of(pointer));
 
     if (err == ERR_NOMEM)
-        return err_set(eb, err, "out of memory");
+        return err_nomem(eb);
     if (err == ERR_INVALID)
         return err_set(eb, err,
                        "--%s: \"%s\" is not a JSON Pointer; it must begin with /, and a ~ is "

@@ -12,15 +12,8 @@ enum format { FORMAT_NDJSON, FORMAT_SSE, FORMAT_LINES };
 enum invalid_utf8 { INVALID_REJECT, INVALID_REPLACE };
 enum sync { SYNC_FULL, SYNC_NORMAL };
 
-#define SETTINGS_MEMBER_FLAG bool
-#define SETTINGS_MEMBER_COUNT int64_t
-#define SETTINGS_MEMBER_SIZE int64_t
-#define SETTINGS_MEMBER_DURATION int64_t
-#define SETTINGS_MEMBER_CHOICE int64_t
-#define SETTINGS_MEMBER_TEXT char *
-
 struct settings {
-#define OPTION(kind, member, ...) SETTINGS_MEMBER_##kind member;
+#define OPTION OPTION_MEMBER
 #include "ingest/options.def"
 #undef OPTION
     const char *input; /* the file to read or follow; NULL = standard input */

@@ -206,7 +206,7 @@ source_open(struct source **source, const char *path, bool follow, int64_t rotat
 
     *source = s;
     if (!s)
-        return err_set(eb, ERR_NOMEM, "out of memory");
+        return err_nomem(eb);
     *s = (struct source){.path = path,
                          .follow = follow,
                          .in_file = follow,

@@ -183,7 +183,7 @@ check_prepare(struct check *c, enum checking sql, const char *part, enum err *er
     *err = ERR_OK;
     atomic_store(&c->order->watch->part, part);
     if (!named)
-        *err = err_set(c->eb, ERR_NOMEM, "%s: out of memory", c->order->path);
+        *err = err_nomem(c->eb);
     else if (sqlite3_prepare_v2(c->store->db, named, -1, &st, NULL) != SQLITE_OK)
         *err = check_trouble(c, part);
     mem_free(named);
@@ -506,7 +506,7 @@ check_database(const struct check_order *order, struct errbuf *eb)
     check_rights(&c);
     c.store = mem_zalloc(sizeof *c.store);
     if (!c.store)
-        return err_set(eb, ERR_NOMEM, "%s: out of memory", order->path);
+        return err_nomem(eb);
     err = store_connect(c.store, order->path, SQLITE_OPEN_READONLY, eb);
     if (err == ERR_OK &&
         sqlite3_exec(c.store->db, texts[CHECK_SAFE], NULL, NULL, NULL) != SQLITE_OK)

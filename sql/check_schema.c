@@ -150,7 +150,7 @@ compare(struct check *c, sqlite3_stmt *found, const struct part *p, bool *good)
         sql = (const char *)sqlite3_column_text(found, 0);
         err = same(p->sql, sql ? sql : "", &equal);
         if (err != ERR_OK)
-            err_set(c->eb, err, "%s: out of memory", c->order->path);
+            err_nomem(c->eb);
         else if (!equal)
             altered(c, p);
     }
@@ -237,7 +237,7 @@ run_model(struct store *model, char *sql, struct errbuf *eb)
     enum err err = ERR_OK;
 
     if (!sql)
-        return err_set(eb, ERR_NOMEM, "%s: out of memory", PART);
+        return err_nomem(eb);
     if (sqlite3_exec(model->db, sql, NULL, NULL, NULL) != SQLITE_OK)
         err = store_fail(model, PART, eb);
     mem_free(sql);

@@ -35,6 +35,8 @@ enum err store_check_file(const char *path, struct errbuf *eb);
 /* Such a file must not be opened: SQLite would remove the WAL that lies beside it, whosever that
  * is. */
 bool store_is_empty_file(const char *path);
+/* Both of them: ERR_MISSING also for an empty file. */
+enum err store_check_made(const char *path, struct errbuf *eb);
 /* The first step of opening: s has its path and a bare connection. flags: SQLITE_OPEN_…. */
 enum err store_connect(struct store *s, const char *path, int flags, struct errbuf *eb);
 

@@ -10,7 +10,7 @@ run_script(struct store *s, char *sql, const char *doing, struct errbuf *eb)
     enum err err = ERR_OK;
 
     if (!sql)
-        return err_set(eb, ERR_NOMEM, "%s: out of memory", s->path);
+        return err_nomem(eb);
     if (sqlite3_exec(s->db, sql, NULL, NULL, NULL) != SQLITE_OK)
         err = store_fail(s, doing, eb);
     mem_free(sql);
@@ -50,16 +50,14 @@ static enum err
 connect_to_change(struct store **store, const char *path, struct errbuf *eb)
 {
     struct store *s;
-    enum err err = store_check_file(path, eb);
+    enum err err = store_check_made(path, eb);
 
     *store = NULL;
-    if (err == ERR_OK && store_is_empty_file(path))
-        err = err_set(eb, ERR_MISSING, "%s: empty; make it with: freshet init --db %s", path, path);
     if (err != ERR_OK)
         return err;
     *store = s = mem_zalloc(sizeof *s);
     if (!s)
-        return err_set(eb, ERR_NOMEM, "%s: out of memory", path);
+        return err_nomem(eb);
     err = store_connect(s, path, SQLITE_OPEN_READWRITE, eb);
     return err == ERR_OK ? store_set_up(s, FOR_FULL, eb) : err;
 }
@@ -80,7 +78,7 @@ store_create(const char *path, bool *existed, struct errbuf *eb)
 
     *existed = false;
     if (!s)
-        return err_set(eb, ERR_NOMEM, "%s: out of memory", path);
+        return err_nomem(eb);
     err = store_connect(s, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, eb);
     if (err == ERR_OK)
         err = store_identify(s, eb);

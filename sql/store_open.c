@@ -139,7 +139,7 @@ store_connect(struct store *s, const char *path, int flags, struct errbuf *eb)
     s->prefix = "";
     s->path = mem_copy(text_of(path));
     if (!s->path)
-        return err_set(eb, ERR_NOMEM, "%s: out of memory", path);
+        return err_nomem(eb);
     s->writes = (flags & SQLITE_OPEN_READWRITE) != 0;
     pthread_once(&configured, configure);
     /* One thread at a time, so SQLite's own locks are not needed. */
@@ -179,7 +179,7 @@ prepare_one(struct store *s, enum statement name, struct errbuf *eb)
     enum err err = ERR_OK;
 
     if (!sql)
-        return err_set(eb, ERR_NOMEM, "%s: out of memory", s->path);
+        return err_nomem(eb);
     if (sqlite3_prepare_v3(s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &s->statements[name], NULL) !=
         SQLITE_OK)
         err = store_fail(s, "opening", eb);
@@ -246,6 +246,16 @@ store_is_empty_file(const char *path)
     return stat(path, &st) == 0 && st.st_size == 0;
 }
 
+enum err
+store_check_made(const char *path, struct errbuf *eb)
+{
+    enum err err = store_check_file(path, eb);
+
+    if (err == ERR_OK && store_is_empty_file(path))
+        err = err_set(eb, ERR_MISSING, "%s: empty; make it with: freshet init --db %s", path, path);
+    return err;
+}
+
 /* Without WAL a reader would be in the writers' way. The mode belongs to the file: it is set once,
  * when the file is made, and not each time it is opened. */
 static enum err
@@ -272,16 +282,14 @@ store_open(struct store **store, const char *path, enum store_mode mode, enum st
     unsigned modes = (mode == STORE_READ ? FOR_READ : FOR_WRITE) |
                      (sync == STORE_SYNC_FULL ? FOR_FULL : FOR_NORMAL);
     struct store *s;
-    enum err err = store_check_file(path, eb);
+    enum err err = store_check_made(path, eb);
 
-    if (err == ERR_OK && store_is_empty_file(path))
-        err = err_set(eb, ERR_MISSING, "%s: empty; make it with: freshet init --db %s", path, path);
     *store = NULL;
     if (err != ERR_OK)
         return err;
     s = mem_zalloc(sizeof *s);
     if (!s)
-        return err_set(eb, ERR_NOMEM, "%s: out of memory", path);
+        return err_nomem(eb);
     err = store_connect(s, path, mode == STORE_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE,
                         eb);
     if (err == ERR_OK)

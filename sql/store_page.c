@@ -35,14 +35,14 @@ store_page_read(struct store *s, const struct store_page_want *want, struct page
 
     *page = NULL;
     if (!b.page)
-        return err_set(eb, ERR_NOMEM, "out of memory");
+        return err_nomem(eb);
     if (want->second)
         page_add_twin(b.page, want->second);
     if (want->index)
         page_ask(b.page, want->index);
     err = store_read(s, &q, add_event, &b, &read, eb);
     if (err == ERR_OK && b.no_memory && b.page->n == 0)
-        err = err_set(eb, ERR_NOMEM, "out of memory");
+        err = err_nomem(eb);
     if (err != ERR_OK) {
         page_destroy(b.page);
         return err;

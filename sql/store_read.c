@@ -156,7 +156,7 @@ merge_init(struct merge *m, struct store *s, const struct subscription *filter, 
     m->next = down ? SQL_PREVIOUS_IN_TOPIC : SQL_NEXT_IN_TOPIC;
     m->heap = mem_alloc(filter->n_topics * sizeof *m->heap);
     if (!m->heap)
-        return err_set(eb, ERR_NOMEM, "%s: reading: out of memory", s->path);
+        return err_nomem(eb);
     for (size_t i = 0; i < filter->n_topics && err == ERR_OK; i++) {
         bool found;
 
@@ -229,7 +229,7 @@ take(struct walk *w, sqlite3_stmt *st, struct errbuf *eb)
     e.created_ms = sqlite3_column_int64(st, 4);
     e.data = store_column(st, 5);
     if (!e.topic.p || !e.data.p) /* NOT NULL, so this is the only cause */
-        return err_set(eb, ERR_NOMEM, "%s: reading: out of memory", w->s->path);
+        return err_nomem(eb);
     if (!data_holds(w->s, &w->scan, e.data)) {
         w->through = e.id;
         return ERR_OK;

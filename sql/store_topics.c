@@ -61,7 +61,7 @@ seek_topic(struct store *s, struct text bound, bool inclusive, char **topic, str
         buf_byte(&from, 1);
     if (buf_failed(&from)) {
         buf_finish(&from);
-        return err_set(eb, ERR_NOMEM, "%s: reading: out of memory", s->path);
+        return err_nomem(eb);
     }
     sqlite3_bind_text64(st, 1, buf_view(&from).p, from.length, SQLITE_STATIC, SQLITE_UTF8);
     if (sqlite3_step(st) != SQLITE_ROW) {
@@ -70,7 +70,7 @@ seek_topic(struct store *s, struct text bound, bool inclusive, char **topic, str
         found = store_column(st, 0);
         *topic = found.p ? mem_copy(found) : NULL;
         if (!*topic)
-            err = err_set(eb, ERR_NOMEM, "%s: reading: out of memory", s->path);
+            err = err_nomem(eb);
     }
     store_reset(s, SQL_TOPIC_FROM);
     buf_finish(&from);

@@ -319,7 +319,7 @@ store_get_cursor(struct store *s, const char *source, char **position, struct er
 
         *position = value.p ? mem_copy(value) : NULL;
         if (!*position)
-            err = err_set(eb, ERR_NOMEM, "%s: out of memory", s->path);
+            err = err_nomem(eb);
     } else if (code != SQLITE_DONE) {
         err = store_fail(s, "reading", eb);
     }

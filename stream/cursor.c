@@ -38,9 +38,8 @@ cursor_text(char text[CURSOR_SIZE], int64_t id, const char *epoch)
 enum cursor_reset
 cursor_parse(struct text s, const char *epoch, int64_t *id)
 {
-    const char *dash = s.n ? memchr(s.p, '-', s.n) : NULL;
-    struct text digits = {s.p, dash ? (size_t)(dash - s.p) : s.n};
-    struct text given = dash ? (struct text){dash + 1, s.n - digits.n - 1} : TEXT_NONE;
+    struct text given = s, digits;
+    bool has_epoch = text_cut(&given, '-', &digits);
     long long value;
 
     if (!text_to_int64(digits, &value))
@@ -48,9 +47,9 @@ cursor_parse(struct text s, const char *epoch, int64_t *id)
     for (size_t i = 0; i < given.n; i++)
         if (!((given.p[i] >= '0' && given.p[i] <= '9') || (given.p[i] >= 'a' && given.p[i] <= 'z')))
             return CURSOR_INVALID;
-    if (dash && given.n == 0)
+    if (has_epoch && given.n == 0)
         return CURSOR_INVALID;
-    if (dash && !text_equal(given, text_of(epoch)))
+    if (has_epoch && !text_equal(given, text_of(epoch)))
         return CURSOR_EPOCH;
     *id = value;
     return CURSOR_EXACT;

@@ -62,22 +62,6 @@ ask(struct page *p, struct text data)
     }
 }
 
-static bool
-make_room(struct page *p)
-{
-    size_t capacity = p->capacity ? p->capacity * 2 : ENTRIES_FIRST;
-    struct page_entry *entries;
-
-    if (p->n < p->capacity)
-        return true;
-    entries = mem_realloc(p->entries, capacity * sizeof *entries);
-    if (!entries)
-        return false;
-    p->entries = entries;
-    p->capacity = capacity;
-    return true;
-}
-
 /* Takes back what was encoded last. */
 static void
 undo(struct page *p, size_t frames, size_t names)
@@ -92,7 +76,7 @@ encode(struct page *p, const struct event *e, bool with_names)
 {
     size_t frames_before = p->frames.length, names_before = p->names.length;
 
-    if (!make_room(p))
+    if (!mem_grow(&p->entries, p->n, &p->capacity, sizeof *p->entries, ENTRIES_FIRST))
         return PAGE_NO_MEMORY;
     dialect_event(p->dialect, &p->frames, e);
     if (with_names) {

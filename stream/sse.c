@@ -58,11 +58,9 @@ sse_data(struct buf *out, struct text frame)
     bool first = true;
 
     while (frame.n > 0) {
-        const char *lf = memchr(frame.p, '\n', frame.n);
-        struct text line = {frame.p, lf ? (size_t)(lf - frame.p) : frame.n};
-        size_t used = line.n + (lf ? 1 : 0);
+        struct text line;
 
-        frame = (struct text){frame.p + used, frame.n - used};
+        text_cut(&frame, '\n', &line);
         if (!text_starts(line, TEXT_LIT("data: ")))
             continue;
         if (!first)

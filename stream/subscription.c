@@ -81,7 +81,7 @@ subscription_add_where(struct subscription *s, struct text source, struct errbuf
 
     assert(!s->key);
     if (!longer)
-        return err_set(eb, ERR_NOMEM, "out of memory");
+        return err_nomem(eb);
     s->where = longer;
     err = where_parse(&longer[s->n_where], source, eb);
     s->n_where += err == ERR_OK;
@@ -103,7 +103,7 @@ add_granted(struct subscription *kept, struct text wanted, const struct text *gr
         else if (topic_covers(wanted, grants[i]))
             err = add(&kept->topics, &kept->n_topics, grants[i]);
         if (err != ERR_OK)
-            return err_set(eb, err, "out of memory");
+            return err_nomem(eb);
     }
     if (kept->n_topics == before)
         return err_set(eb, ERR_DENIED, "topic \"%.*s\" may not be read here", (int)wanted.n,

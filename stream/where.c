@@ -38,7 +38,7 @@ parse_pointer(struct pointer *p, struct text source, struct errbuf *eb)
     enum err err = source.n > 0 ? pointer_parse(p, source) : ERR_INVALID;
 
     if (err == ERR_NOMEM)
-        return err_set(eb, err, "out of memory");
+        return err_nomem(eb);
     if (err == ERR_INVALID && source.n > 0 && source.p[0] == '/')
         return err_set(eb, err, "where=: a '~' in a JSON Pointer is written ~0");
     if (err == ERR_INVALID)
@@ -65,7 +65,7 @@ where_parse(struct where_condition *c, struct text source, struct errbuf *eb)
     c->source = (struct text){mem_copy(source), source.n};
     if (!c->source.p) {
         where_finish(c);
-        return err_set(eb, ERR_NOMEM, "out of memory");
+        return err_nomem(eb);
     }
     if (c->how != WHERE_EXISTS)
         c->value = (struct text){c->source.p + pointer.n + length, rest.n - length};

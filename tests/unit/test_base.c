@@ -469,6 +469,66 @@ a_watch_wakes_by_what_it_was_asked_for(void **state)
     rmdir(dir);
 }
 
+static void
+a_text_is_cut_at_each_separator(void **state)
+{
+    struct text rest = TEXT_LIT("a=b=c"), part;
+
+    (void)state;
+    assert_true(text_cut(&rest, '=', &part));
+    assert_true(text_equal(part, TEXT_LIT("a")));
+    assert_true(text_cut(&rest, '=', &part));
+    assert_true(text_equal(part, TEXT_LIT("b")));
+    assert_true(text_equal(rest, TEXT_LIT("c")));
+    assert_false(text_cut(&rest, '=', &part));
+    assert_true(text_equal(part, TEXT_LIT("c")));
+    assert_true(text_equal(rest, TEXT_LIT("")));
+    rest = TEXT_LIT("end=");
+    assert_true(text_cut(&rest, '=', &part)); /* what follows is empty, but it was there */
+    assert_true(text_equal(rest, TEXT_LIT("")));
+    rest = TEXT_NONE;
+    assert_false(text_cut(&rest, '=', &part));
+    assert_true(text_equal(part, TEXT_NONE) && text_equal(rest, TEXT_NONE));
+}
+
+static void
+only_blanks_at_the_ends_are_trimmed(void **state)
+{
+    (void)state;
+    assert_true(text_equal(text_trim(TEXT_LIT(" \ta b\r "), " \t\r"), TEXT_LIT("a b")));
+    assert_true(text_equal(text_trim(TEXT_LIT("\ra "), " \t"), TEXT_LIT("\ra")));
+    assert_true(text_equal(text_trim(TEXT_LIT(" \0 "), " "), TEXT_LIT("\0")));
+    assert_true(text_equal(text_trim(TEXT_LIT("  "), " "), TEXT_LIT("")));
+    assert_true(text_equal(text_without_line_end(TEXT_LIT("a\n\r\n")), TEXT_LIT("a\n")));
+    assert_true(text_equal(text_without_line_end(TEXT_LIT("a\n")), TEXT_LIT("a")));
+}
+
+static void
+an_array_grows_by_doubling_and_keeps_what_it_has(void **state)
+{
+    size_t n = 0, capacity = 0, moves = 0, before;
+    int *numbers = NULL;
+
+    (void)state;
+    for (; n < 1000; n++) {
+        before = capacity;
+        assert_true(mem_grow(&numbers, n, &capacity, sizeof *numbers, 3));
+        moves += capacity != before;
+        numbers[n] = (int)n;
+    }
+    assert_int_equal(capacity, 3 << 9);
+    assert_int_equal(moves, 10);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(numbers[i], (int)i);
+    n = capacity;
+    mem_fail_at(1);
+    assert_false(mem_grow(&numbers, n, &capacity, sizeof *numbers, 3));
+    mem_fail_at(0);
+    assert_int_equal(capacity, n);
+    assert_int_equal(numbers[999], 999);
+    mem_free(numbers);
+}
+
 int
 main(void)
 {
@@ -481,6 +541,9 @@ main(void)
         cmocka_unit_test(a_log_line_tells_time_program_process_and_level),
         cmocka_unit_test(the_journal_of_systemd_gets_level_and_text),
         cmocka_unit_test(integers_are_written_in_full_range),
+        cmocka_unit_test(a_text_is_cut_at_each_separator),
+        cmocka_unit_test(only_blanks_at_the_ends_are_trimmed),
+        cmocka_unit_test(an_array_grows_by_doubling_and_keeps_what_it_has),
         cmocka_unit_test(utf8_is_checked_strictly),
         cmocka_unit_test(options_have_defaults_units_and_bounds),
         cmocka_unit_test(options_may_stand_behind_arguments),
