@@ -41,7 +41,7 @@ take_topic(struct writer_job *job, struct text query, struct errbuf *eb)
         size_t n;
         enum err err;
 
-        if (!text_equal(name, TEXT_LIT("topic")))
+        if (!form_name_is(name, "topic", true))
             continue;
         mem_free(job->topic);
         job->topic = NULL;

@@ -57,7 +57,7 @@ asked_by(const struct request *r)
 
     if (query_event(r->path_info, r->path).p)
         return EVENT;
-    if (form != ACCEPT_STREAM && query_has(r->query, TEXT_LIT("topics")))
+    if (form != ACCEPT_STREAM && query_has(r->query, "topics"))
         return TOPICS;
     return form == ACCEPT_JSON || form == ACCEPT_NDJSON ? PAGE : STREAM;
 }

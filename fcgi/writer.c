@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/thread.h"
@@ -17,7 +18,9 @@ struct writer {
     bool stop;
     struct writer_job_list taken; /* the loop's own, like this one: */
     bool submitted;               /* something that the thread was not told of */
-    struct store *store;          /* the thread's own */
+    struct store *store;          /* the thread's own, like these: */
+    bool failing;                 /* an error is known and logged */
+    int64_t refused_log_ms;       /* not before is a refusal logged again */
     struct writer_limits limits;
     void (*wake)(void *);
     void *context;
@@ -26,7 +29,7 @@ struct writer {
 /* ---- groups ---- */
 
 /* Body of a request that is long enough to be worth a COMMIT of its own. */
-enum { TOGETHER_BYTES = 64 * 1024 };
+enum { TOGETHER_BYTES = 64 * 1024, REFUSED_LOG_MS = 10000 };
 
 /* What the database refused, for one line in the log however many there are. */
 struct refusals {
@@ -95,6 +98,17 @@ write_together(struct writer *w, struct writer_job_list *group, struct refusals 
     return err == ERR_OK ? store_commit(w->store, eb) : err;
 }
 
+/* An error that lasts is logged once: publishers try again and again. */
+static void
+report(struct writer *w, enum err err, const char *why)
+{
+    if (err != ERR_OK && !w->failing)
+        log_line(LOG_ERROR, "publishing: %s", why);
+    else if (err == ERR_OK && w->failing)
+        log_line(LOG_INFO, "publishing works again");
+    w->failing = err != ERR_OK;
+}
+
 /* A trigger can end the whole transaction, a deferred foreign key its COMMIT, and not only an
  * event's own row: then each of those that are not known to be at fault is tried alone. A disk that
  * is full or broken is nobody's fault, and would be asked again for each. */
@@ -115,8 +129,8 @@ write_several(struct writer *w, struct writer_job_list *group, struct refusals *
             job->why = eb;
         }
     }
-    if (err != ERR_OK && !is_refusal(err))
-        log_line(LOG_ERROR, "publishing: %s", eb.text);
+    if (!is_refusal(err))
+        report(w, err, eb.text);
 }
 
 /* Takes out of the group what is better written alone: as long as a part is open, SQLite keeps the
@@ -150,15 +164,17 @@ write_group(struct writer *w, struct writer_job_list *group)
     TAILQ_FOREACH (job, &alone, next) {
         enum err err = write_one(w, job, &refusals);
 
-        if (err != ERR_OK && !is_refusal(err))
-            log_line(LOG_ERROR, "publishing: %s", job->why.text);
+        if (!is_refusal(err))
+            report(w, err, job->why.text);
     }
     TAILQ_CONCAT(group, &alone, next);
     TAILQ_FOREACH (job, group, next)
         n++;
-    if (refusals.n > 0)
+    if (refusals.n > 0 && clock_mono_ms() >= w->refused_log_ms) {
         log_line(LOG_ERROR, "publishing: %zu of %zu requests were refused, the first one: %s",
                  refusals.n, n, refusals.first.text);
+        w->refused_log_ms = clock_mono_ms() + REFUSED_LOG_MS;
+    }
 }
 
 /* ---- the thread ---- */

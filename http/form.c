@@ -1,5 +1,7 @@
 #include "http/form.h"
 
+#include <ctype.h>
+
 #include "base/mem.h"
 
 bool
@@ -58,4 +60,61 @@ form_decode(struct text s, bool plus_is_blank, char **decoded, size_t *n, struct
     out[*n] = '\0';
     *decoded = out;
     return ERR_OK;
+}
+
+/* The next byte that a raw name stands for, which is taken off; -1 at its end, or for a bad escape.
+ */
+static int
+next_byte(struct text *raw)
+{
+    unsigned char c = raw->n > 0 ? (unsigned char)raw->p[0] : 0;
+    size_t used = 1;
+
+    if (raw->n == 0)
+        return -1;
+    if (c == '%') {
+        int high = raw->n > 2 ? hex_value(raw->p[1]) : -1;
+        int low = raw->n > 2 ? hex_value(raw->p[2]) : -1;
+
+        if (high < 0 || low < 0)
+            return -1;
+        c = (unsigned char)(high * 16 + low);
+        used = 3;
+    }
+    *raw = (struct text){raw->p + used, raw->n - used};
+    return c == '+' && used == 1 ? ' ' : c;
+}
+
+bool
+form_name_is(struct text raw, const char *name, bool list)
+{
+    int c, last = 0;
+
+    for (; *name; name++)
+        if (next_byte(&raw) != (unsigned char)*name)
+            return false;
+    if (raw.n == 0)
+        return true;
+    if (!list || next_byte(&raw) != '[')
+        return false;
+    while ((c = next_byte(&raw)) >= 0)
+        last = c;
+    return raw.n == 0 && last == ']';
+}
+
+bool
+form_name_like(struct text raw, const char *name)
+{
+    int c = next_byte(&raw);
+
+    while (c == ' ')
+        c = next_byte(&raw);
+    for (; *name; name++, c = next_byte(&raw))
+        if (c < 0 || tolower(c) != *name)
+            return false;
+    if (tolower(c < 0 ? 0 : c) == 's')
+        c = next_byte(&raw);
+    while (c == ' ')
+        c = next_byte(&raw);
+    return c < 0 && raw.n == 0;
 }

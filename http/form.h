@@ -18,4 +18,12 @@ bool form_next(struct text *rest, struct text *name, struct text *value);
 enum err form_decode(struct text s, bool plus_is_blank, char **decoded, size_t *n,
                      struct errbuf *eb);
 
+/* Whether a raw name stands for this one, however its bytes are escaped. list: also with something
+ * in brackets behind it, as PHP and others write the elements of a list: topic[], topic[0]. */
+bool form_name_is(struct text raw, const char *name, bool list);
+
+/* The same for a name that somebody may have meant by it: letters of another case, blanks around
+ * it, or an s behind it. */
+bool form_name_like(struct text raw, const char *name);
+
 #endif

@@ -75,7 +75,7 @@ keep(char **member, char **value)
 }
 
 enum parameter {
-    TOPIC,
+    TOPIC, /* these three may be repeated, and narrow what is sent */
     TYPE,
     WHERE,
     RESET,
@@ -125,7 +125,7 @@ static enum parameter
 parameter_of(struct text name, enum query_kind kind)
 {
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-        if (!text_equal(name, text_of(known[i].name)))
+        if (!form_name_is(name, known[i].name, known[i].parameter <= WHERE))
             continue;
         if (known[i].kinds & 1U << kind)
             return known[i].parameter;
@@ -178,6 +178,24 @@ take_parameter(struct parse *p, enum parameter parameter, char **value, size_t n
     return ERR_OK;
 }
 
+/* What was meant to narrow the answer must not be ignored: more would be sent than was asked for.
+ */
+static enum err
+check_unknown(struct parse *p, struct text name, struct text value)
+{
+    static const char *const narrowing[] = {"topic", "type", "where"};
+
+    if (value.n == 0) /* "?topics" asks for their list, also where the client prefers a stream */
+        return ERR_OK;
+    for (size_t i = 0; i < sizeof narrowing / sizeof *narrowing; i++)
+        if (p->limits->kind != QUERY_EVENT && p->limits->kind != QUERY_TOPICS &&
+            form_name_like(name, narrowing[i]) && !form_name_is(name, narrowing[i], true))
+            return err_set(p->eb, ERR_INVALID,
+                           "%.*s= is not known; write %s=", name.n < 64 ? (int)name.n : 64, name.p,
+                           narrowing[i]);
+    return ERR_OK;
+}
+
 static enum err
 take_pairs(struct parse *p, struct text rest)
 {
@@ -189,8 +207,10 @@ take_pairs(struct parse *p, struct text rest)
         char *value;
         size_t n;
 
-        if (parameter == UNKNOWN) /* the page's own, however it is written */
-            continue;
+        if (parameter == UNKNOWN && (err = check_unknown(p, name, raw)) == ERR_OK)
+            continue; /* the page's own, however it is written */
+        if (err != ERR_OK)
+            return err;
         if (parameter == REFUSED)
             return err_set(p->eb, ERR_INVALID,
                            "?topics counts all events of a topic: it cannot be used with %.*s=",
@@ -355,12 +375,12 @@ query_finish(struct query *q)
 }
 
 bool
-query_has(struct text query_string, struct text name)
+query_has(struct text query_string, const char *name)
 {
     struct text found, raw;
 
     while (form_next(&query_string, &found, &raw))
-        if (text_equal(found, name))
+        if (form_name_is(found, name, false))
             return true;
     return false;
 }
@@ -369,7 +389,7 @@ static bool
 is_start(struct text name)
 {
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (known[i].is_start && text_equal(name, text_of(known[i].name)))
+        if (known[i].is_start && form_name_is(name, known[i].name, false))
             return true;
     return false;
 }

@@ -51,7 +51,7 @@ enum err query_parse(struct text query_string, struct text last_event_id,
 void query_finish(struct query *q);
 
 /* True when the query string has a parameter of this name. */
-bool query_has(struct text query_string, struct text name);
+bool query_has(struct text query_string, const char *name);
 
 /* Appends "?" and the query string with name=value for what says where to begin: a link to the next
  * page. */
