@@ -37,6 +37,7 @@
 #include "fcgi/outlet.h"
 #include "fcgi/record.h"
 
+struct seat;
 struct server;
 
 enum conn_reason {
@@ -57,6 +58,8 @@ struct conn_use {
     void (*flush)(struct conn *c);
     /* Its deadline (seat.h) has come. */
     void (*expire)(struct conn *c);
+    /* The seat that it has, or may have. */
+    struct seat *(*seat)(struct conn *c);
     /* Where the request's body goes; NULL, also as the answer: it is passed over. Then some of it
      * has come, or the rest. */
     struct buf *(*body)(struct conn *c);

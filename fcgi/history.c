@@ -456,8 +456,14 @@ read_done(struct reader_job *read, void *context)
 
 /* ---- requests ---- */
 
+static struct seat *
+seat_of_asker(struct conn *c)
+{
+    return &((struct history *)c->using)->seat;
+}
+
 static const struct conn_use history_use = {
-    .flush = wake_asker, .expire = end_wait, .leave = end_asking};
+    .flush = wake_asker, .expire = end_wait, .seat = seat_of_asker, .leave = end_asking};
 
 /* The asker, with what is still needed of the request when the answer is there. */
 static struct history *

@@ -28,8 +28,6 @@ seat_take(struct seat *seat, struct conn *c, uint64_t signer)
     s->n_seats++;
     seat->conn = c;
     seat->signer = signer;
-    if (signer)
-        LIST_INSERT_HEAD(&s->signed_in, seat, in_signed_in);
     return true;
 }
 
@@ -67,8 +65,6 @@ seat_leave(struct seat *seat)
         hub_release(&s->hub, seat->sub.feed);
     if (seat->address)
         addresses_end(&s->addresses, seat->address);
-    if (seat->signer)
-        LIST_REMOVE(seat, in_signed_in);
     s->n_seats--;
     *seat = (struct seat){0};
 }
@@ -86,18 +82,28 @@ seat_expire_due(struct server *s)
     }
 }
 
+static size_t
+expire_unsigned_in(const struct server *s, const struct conn_list *list)
+{
+    struct conn *c, *next;
+    size_t n = 0;
+
+    for (c = TAILQ_FIRST(&list->queue); c; c = next) {
+        const struct seat *seat = c->use && c->use->seat ? c->use->seat(c) : NULL;
+
+        next = TAILQ_NEXT(c, in_list);
+        if (!seat || !seat->signer || jws_keys_have(&s->token_keys, seat->signer))
+            continue;
+        n++;
+        c->use->expire(c); /* which may leave the seat, and the list */
+    }
+    return n;
+}
+
+/* A key goes so seldom that a list of those whom one has let in is not worth its memory. */
 size_t
 seat_expire_unsigned(struct server *s)
 {
-    struct seat *seat, *next;
-    size_t n = 0;
-
-    for (seat = LIST_FIRST(&s->signed_in); seat; seat = next) {
-        next = LIST_NEXT(seat, in_signed_in);
-        if (jws_keys_have(&s->token_keys, seat->signer))
-            continue;
-        n++;
-        seat->conn->use->expire(seat->conn); /* which may leave the seat */
-    }
-    return n;
+    return expire_unsigned_in(s, &s->quiet) + expire_unsigned_in(s, &s->blocked) +
+           expire_unsigned_in(s, &s->waiting) + expire_unsigned_in(s, &s->asking);
 }

@@ -29,7 +29,6 @@ struct seat {
     struct subscriber sub;   /* its feed is a reference of the seat's */
     struct deadline ends;    /* its use's expire() is called then */
     uint64_t signer;         /* fingerprint of the key whose token let it in; 0: none did */
-    LIST_ENTRY(seat) in_signed_in;
 };
 
 /* signer: struct access has it. False: all places are taken, or the address has its share. Nothing

@@ -70,7 +70,6 @@ init_lists(struct server *s)
     TAILQ_INIT(&s->ending.queue);
     TAILQ_INIT(&s->idle.queue);
     TAILQ_INIT(&s->dead.queue);
-    LIST_INIT(&s->signed_in);
     addresses_init(&s->addresses);
     TAILQ_INIT(&s->readable);
     TAILQ_INIT(&s->ready);

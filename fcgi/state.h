@@ -24,8 +24,6 @@ struct request;
 struct seat;
 
 TAILQ_HEAD(conn_queue, conn);
-LIST_HEAD(seat_list, seat);
-
 /* Connections of one state, the one that is there longest first. */
 struct conn_list {
     struct conn_queue queue;
@@ -65,7 +63,6 @@ struct server {
     int64_t pause_log_ms; /* not before is a pause of accepting told again */
 
     struct jws_keys token_keys;   /* none: tokens are not used */
-    struct seat_list signed_in;   /* the seats that a token has let in */
     struct grants open;           /* what --public-topics says; empty without it */
     bool seen_granted, seen_open; /* requests with FRESHET_TOPICS, and without */
     bool mixture_logged;

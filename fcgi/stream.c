@@ -377,8 +377,14 @@ expire_stream(struct conn *c)
 
 /* ---- requests ---- */
 
+static struct seat *
+seat_of_stream(struct conn *c)
+{
+    return &((struct stream *)c->using)->seat;
+}
+
 static const struct conn_use stream_use = {
-    .flush = flush_stream, .expire = expire_stream, .leave = end_stream};
+    .flush = flush_stream, .expire = expire_stream, .seat = seat_of_stream, .leave = end_stream};
 
 static void
 send_head(struct conn *c)
