@@ -235,20 +235,32 @@ read_line(char *line, int room, void *user)
     return c == EOF && n == 0 ? NULL : line;
 }
 
+/* The index of the row that has, or once had, this name; n_rows = none. */
+static size_t
+find_row(const struct option_set *set, const char *name)
+{
+    size_t i = 0;
+
+    for (const struct option_old_name *old = set->old_names; old && old->name; old++)
+        if (strcmp(old->name, name) == 0)
+            name = old->row;
+    while (i < set->n_rows && strcmp(set->rows[i].name, name) != 0)
+        i++;
+    return i;
+}
+
 static int
 take_pair(void *user, const char *section, const char *name, const char *value)
 {
     struct file_load *load = user;
+    size_t i;
 
     if (strcmp(section, "all") != 0 && strcmp(section, load->set->program) != 0)
         return 1;
-    for (size_t i = 0; i < load->set->n_rows; i++) {
-        const struct option_row *row = &load->set->rows[i];
-
-        if (strcmp(row->name, name) == 0) {
-            load->err = set_value(row, load->settings, value, &load->why);
-            return load->err == ERR_OK;
-        }
+    i = find_row(load->set, name);
+    if (i < load->set->n_rows) {
+        load->err = set_value(&load->set->rows[i], load->settings, value, &load->why);
+        return load->err == ERR_OK;
     }
     if (strcmp(section, "all") == 0) /* another program's setting */
         return 1;
@@ -324,23 +336,37 @@ walk(const struct option_set *set, const struct option *table, void *settings, i
     return err;
 }
 
+static struct option
+long_option(const struct option_set *set, const char *name)
+{
+    size_t i = find_row(set, name);
+    bool is_flag = set->rows[i].kind == OPTION_FLAG;
+
+    return (struct option){name, is_flag ? optional_argument : required_argument, NULL,
+                           ROW_BASE + (int)i};
+}
+
 static struct option *
 make_table(const struct option_set *set)
 {
-    struct option *table = mem_zalloc((set->n_rows + 4) * sizeof *table);
+    const struct option_old_name *old = set->old_names;
+    size_t n = 0, n_old = 0;
+    struct option *table;
 
+    while (old && old[n_old].name)
+        n_old++;
+    table = mem_zalloc((set->n_rows + n_old + 4) * sizeof *table);
     if (!table)
         return NULL;
-    for (size_t i = 0; i < set->n_rows; i++) {
-        const struct option_row *row = &set->rows[i];
-
-        table[i] = (struct option){row->name,
-                                   row->kind == OPTION_FLAG ? optional_argument : required_argument,
-                                   NULL, ROW_BASE + (int)i};
+    while (n < set->n_rows) {
+        table[n] = long_option(set, set->rows[n].name);
+        n++;
     }
-    table[set->n_rows] = (struct option){"config", required_argument, NULL, VALUE_CONFIG};
-    table[set->n_rows + 1] = (struct option){"help", no_argument, NULL, VALUE_HELP};
-    table[set->n_rows + 2] = (struct option){"version", no_argument, NULL, VALUE_VERSION};
+    for (size_t i = 0; i < n_old; i++)
+        table[n++] = long_option(set, old[i].name);
+    table[n++] = (struct option){"config", required_argument, NULL, VALUE_CONFIG};
+    table[n++] = (struct option){"help", no_argument, NULL, VALUE_HELP};
+    table[n] = (struct option){"version", no_argument, NULL, VALUE_VERSION};
     return table;
 }
 

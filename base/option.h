@@ -59,6 +59,11 @@ struct option_row {
 #define OPTION_TYPE_TEXT char *
 #define OPTION_TYPE_LIST struct option_list
 
+/* A name that a row had in an earlier version: understood, and not in --help. */
+struct option_old_name {
+    const char *name, *row;
+};
+
 struct option_set {
     const char *program;  /* "freshet-fcgi": INI section and texts */
     const char *usage;    /* "[options] [INPUT]" */
@@ -66,6 +71,7 @@ struct option_set {
     const char *epilogue; /* printed after the options; may be NULL */
     const struct option_row *rows;
     size_t n_rows;
+    const struct option_old_name *old_names; /* ends with one whose name is NULL; may be NULL */
 };
 
 enum option_outcome { OPTION_RUN, OPTION_HELP, OPTION_VERSION };

@@ -307,7 +307,7 @@ take_item(struct intake *in, const struct split_item *item, bool last, struct er
     report_hole(in, item->line, false);
     in->messages++;
     err = item->kind == SPLIT_WHOLE ? take_whole(in, item, last, eb)
-                                    : reject(in, item, "too long for --event-max", eb);
+                                    : reject(in, item, "too long for --event-bytes", eb);
     if (err != ERR_OK)
         return err;
     if (item->kind != SPLIT_PIECE) {

@@ -11,6 +11,8 @@ static const struct option_row rows[] = {
 #undef OPTION
 };
 
+static const struct option_old_name old_names[] = {{"event-max", "event-bytes"}, {NULL, NULL}};
+
 const struct option_set settings_options = {
     .program = "freshet-ingest",
     .usage = "--db FILE [options] [INPUT]",
@@ -20,6 +22,7 @@ const struct option_set settings_options = {
         "1 failed; 64 wrong usage; 75 the database stayed busy: try again.",
     .rows = rows,
     .n_rows = sizeof rows / sizeof *rows,
+    .old_names = old_names,
 };
 
 bool

@@ -248,7 +248,8 @@ static const struct option_row rows[] = {
     ROW("name", OPTION_TEXT, name, NULL, 0, 0, "TEXT"),
     ROW("topic", OPTION_LIST, topics, NULL, 0, 0, "TEXT"),
 };
-static const struct option_set set = {"prog", "[options]", "Tests.", NULL, rows, 7};
+static const struct option_old_name old_names[] = {{"pause", "wait"}, {NULL, NULL}};
+static const struct option_set set = {"prog", "[options]", "Tests.", NULL, rows, 7, old_names};
 
 static enum err
 parse(struct settings *s, struct errbuf *eb, const char *first, const char *second)
@@ -281,6 +282,29 @@ options_have_defaults_units_and_bounds(void **state)
     assert_int_equal(parse(&s, &eb, "--nonsense", NULL), ERR_INVALID);
     assert_non_null(strstr(eb.text, "--nonsense"));
     assert_int_equal(parse(&s, &eb, "--name", NULL), ERR_INVALID);
+}
+
+static void
+an_option_keeps_its_old_name(void **state)
+{
+    char path[] = "test_base.XXXXXX", text[] = "[prog]\npause = 2s\n", argument[64];
+    int file = mkstemp(path);
+    struct settings s;
+    struct errbuf eb;
+
+    (void)state;
+    assert_int_equal(parse(&s, &eb, "--pause", "250ms"), ERR_OK);
+    assert_int_equal(s.wait_ms, 250);
+    assert_int_equal(parse(&s, &eb, "--pause=9h", NULL), ERR_INVALID);
+    assert_non_null(strstr(eb.text, "--wait"));
+    assert_true(file >= 0 && write(file, text, sizeof text - 1) == (ssize_t)sizeof text - 1);
+    close(file);
+    snprintf(argument, sizeof argument, "--config=%s", path);
+    assert_int_equal(parse(&s, &eb, argument, NULL), ERR_OK);
+    assert_int_equal(s.wait_ms, 2000);
+    assert_int_equal(parse(&s, &eb, argument, "--wait=3s"), ERR_OK);
+    assert_int_equal(s.wait_ms, 3000);
+    unlink(path);
 }
 
 static void
@@ -546,6 +570,7 @@ main(void)
         cmocka_unit_test(an_array_grows_by_doubling_and_keeps_what_it_has),
         cmocka_unit_test(utf8_is_checked_strictly),
         cmocka_unit_test(options_have_defaults_units_and_bounds),
+        cmocka_unit_test(an_option_keeps_its_old_name),
         cmocka_unit_test(options_may_stand_behind_arguments),
         cmocka_unit_test(options_survive_a_failure_at_every_allocation),
         cmocka_unit_test(lists_collect_and_the_command_line_replaces_the_file),

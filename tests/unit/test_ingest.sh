@@ -24,6 +24,14 @@ is 'SELECT topic, type, data FROM events' 'log|line|one
 log|line|
 log|line|two'
 
+story "the bound of an event has the name that it has elsewhere, and its old one"
+printf 'abc\nabcd\n' | run 0 --format lines --topic t --event-bytes 3
+printf '[freshet-ingest]\nevent-max = 3\n' >config
+printf 'abcd\nabc\n' | run 0 --config config --format lines --topic t
+is 'SELECT data FROM events' 'abc
+abc'
+says 'line 1: too long for --event-bytes'
+
 story "bytes that are no UTF-8 are rejected, or replaced where that is asked for"
 printf 'good\nb\377d \303\251 \360\237\230\n\343\201\202\n' >in
 run 0 --format lines --topic t in
@@ -94,7 +102,7 @@ story "bad lines are reported and kept, and the good ones go in"
     echo '{"topic":"t","data":"2"}'
     echo '{"topic":"t","data":"2'
 } >in
-run 0 --rejects kept --event-max 1K in
+run 0 --rejects kept --event-bytes 1K in
 is "$all_once" '2|2|1|2'
 says 'line 2: not well-formed UTF-8'
 says 'line 3: no member'
