@@ -16,7 +16,7 @@ enum {
     LUMP_US = 2 * 1000000,
 };
 
-struct page {
+struct fetched {
     struct exchange x;
     struct http_request request;
     char *url;
@@ -26,12 +26,12 @@ struct page {
 
 /* Asks, and waits for the end of a page, or for the head of what is none. The URL is taken over. */
 static bool
-get_url(struct doctor *d, struct page *p, char *url)
+get_url(struct doctor *d, struct fetched *p, char *url)
 {
     struct errbuf eb;
     struct text type;
 
-    *p = (struct page){.url = url};
+    *p = (struct fetched){.url = url};
     p->request = (struct http_request){
         .url = p->url, .accept = "application/json", .origin = d->settings->origin};
     if (!p->url || http_open(&d->http, &p->x, &p->request, &eb) != ERR_OK)
@@ -46,13 +46,13 @@ get_url(struct doctor *d, struct page *p, char *url)
 }
 
 static bool
-get_page(struct doctor *d, struct page *p, const char *more)
+get_page(struct doctor *d, struct fetched *p, const char *more)
 {
     return get_url(d, p, doctor_url(d->url, more));
 }
 
 static void
-drop_page(struct doctor *d, struct page *p)
+drop_page(struct doctor *d, struct fetched *p)
 {
     http_close(&d->http, &p->x);
     mem_free(p->url);
@@ -61,7 +61,7 @@ drop_page(struct doctor *d, struct page *p)
 bool
 doctor_probe_history(struct doctor *d, int64_t *took_us)
 {
-    struct page p;
+    struct fetched p;
     bool good = get_page(d, &p, "limit=1");
     struct text server = http_header(&p.x, "Server", NULL);
     struct text type = http_header(&p.x, "Content-Type", NULL);
@@ -287,7 +287,7 @@ come_back(struct doctor *d, struct return_ *r, const char *url, const char *id)
 static void
 look_at_event(struct doctor *d, const char *id)
 {
-    struct page p;
+    struct fetched p;
     struct buf url;
     char expected[HEARD_ID + 16];
 
@@ -355,7 +355,7 @@ resume_nowhere(struct doctor *d)
 static bool
 newest_two(struct doctor *d, char ids[2][HEARD_ID])
 {
-    struct page p;
+    struct fetched p;
     bool found = false;
 
     if (get_page(d, &p, "before=now&limit=2")) {
@@ -395,7 +395,7 @@ doctor_probe_resume(struct doctor *d)
 static void
 judge_json_down(struct doctor *d)
 {
-    struct page p;
+    struct fetched p;
     bool good = get_page(d, &p, "limit=1");
 
     if (!good && p.x.status >= 500)

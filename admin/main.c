@@ -29,7 +29,7 @@ print_help(FILE *out)
 }
 
 static int
-run(int argc, char **argv)
+run_command(int argc, char **argv)
 {
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         if (strcmp(commands[i].name, argv[0]) == 0)
@@ -50,7 +50,7 @@ help(const char *about)
         return EXIT_OK;
     }
     snprintf(name, sizeof name, "%s", about);
-    return run(2, argv);
+    return run_command(2, argv);
 }
 
 /* Output that could not be written, to a full disk for example, is a failure. */
@@ -80,5 +80,5 @@ main(int argc, char **argv)
         printf("freshet %s\n", PACKAGE_VERSION);
         return finish(EXIT_OK);
     }
-    return finish(run(argc - 1, argv + 1));
+    return finish(run_command(argc - 1, argv + 1));
 }

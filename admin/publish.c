@@ -44,7 +44,7 @@ static const struct option_set set = {
 };
 
 /* What is to be written. The texts point into arguments, input and what was decoded of them. */
-struct batch {
+struct publication {
     const struct settings *settings;
     struct event *events;
     char **decoded; /* of the events that are JSON */
@@ -53,22 +53,22 @@ struct batch {
 };
 
 static bool
-make_room(struct batch *b)
+make_room(struct publication *p)
 {
-    size_t room = b->room; /* both grow, or the one that did does so again */
+    size_t room = p->room; /* both grow, or the one that did does so again */
 
-    return mem_grow(&b->events, b->n, &room, sizeof *b->events, EVENTS_FIRST) &&
-           mem_grow(&b->decoded, b->n, &b->room, sizeof *b->decoded, EVENTS_FIRST);
+    return mem_grow(&p->events, p->n, &room, sizeof *p->events, EVENTS_FIRST) &&
+           mem_grow(&p->decoded, p->n, &p->room, sizeof *p->decoded, EVENTS_FIRST);
 }
 
 static void
-batch_finish(struct batch *b)
+publication_finish(struct publication *p)
 {
-    for (size_t i = 0; i < b->n; i++)
-        mem_free(b->decoded[i]);
-    mem_free(b->events);
-    mem_free(b->decoded);
-    buf_finish(&b->input);
+    for (size_t i = 0; i < p->n; i++)
+        mem_free(p->decoded[i]);
+    mem_free(p->events);
+    mem_free(p->decoded);
+    buf_finish(&p->input);
 }
 
 static enum err
@@ -89,20 +89,20 @@ read_json(struct text s, char **decoded, struct event *e, struct errbuf *eb)
 
 /* One more event, of a whole data text or of JSON. */
 static enum err
-add(struct batch *b, struct text s, struct errbuf *eb)
+add(struct publication *p, struct text s, struct errbuf *eb)
 {
-    const struct settings *settings = b->settings;
+    const struct settings *settings = p->settings;
     struct event *e;
-    enum err err = make_room(b) ? ERR_OK : err_nomem(eb);
+    enum err err = make_room(p) ? ERR_OK : err_nomem(eb);
 
     if (err != ERR_OK)
         return err;
-    e = &b->events[b->n];
-    b->decoded[b->n] = NULL;
+    e = &p->events[p->n];
+    p->decoded[p->n] = NULL;
     *e = (struct event){.data = s};
-    b->n++;
+    p->n++;
     if (settings->json)
-        err = read_json(s, &b->decoded[b->n - 1], e, eb);
+        err = read_json(s, &p->decoded[p->n - 1], e, eb);
     if (!e->topic.p)
         e->topic = text_of(settings->topic);
     if (!e->type.p)
@@ -122,10 +122,10 @@ say_where(const char *where, size_t number, enum err err, struct errbuf *eb)
 }
 
 static enum err
-read_arguments(struct batch *b, char **arguments, size_t n, struct errbuf *eb)
+read_arguments(struct publication *p, char **arguments, size_t n, struct errbuf *eb)
 {
     for (size_t i = 0; i < n; i++) {
-        enum err err = add(b, text_of(arguments[i]), eb);
+        enum err err = add(p, text_of(arguments[i]), eb);
 
         if (err != ERR_OK)
             return say_where("argument", i + 1, err, eb);
@@ -154,14 +154,14 @@ read_input(struct buf *input, struct errbuf *eb)
 }
 
 static enum err
-read_lines(struct batch *b, struct text rest, struct errbuf *eb)
+read_lines(struct publication *p, struct text rest, struct errbuf *eb)
 {
     for (size_t number = 1; rest.n > 0; number++) {
         struct text line;
         enum err err;
 
         text_cut(&rest, '\n', &line);
-        err = text_is_blank(line) ? ERR_OK : add(b, line, eb);
+        err = text_is_blank(line) ? ERR_OK : add(p, line, eb);
         if (err != ERR_OK)
             return say_where("line", number, err, eb);
     }
@@ -169,34 +169,34 @@ read_lines(struct batch *b, struct text rest, struct errbuf *eb)
 }
 
 static enum err
-gather(struct batch *b, char **arguments, size_t n, struct errbuf *eb)
+gather(struct publication *p, char **arguments, size_t n, struct errbuf *eb)
 {
     enum err err;
 
     if (n > 0)
-        return read_arguments(b, arguments, n, eb);
-    err = read_input(&b->input, eb);
+        return read_arguments(p, arguments, n, eb);
+    err = read_input(&p->input, eb);
     if (err != ERR_OK)
         return err;
-    return b->settings->json ? read_lines(b, buf_view(&b->input), eb)
-                             : add(b, text_without_line_end(buf_view(&b->input)), eb);
+    return p->settings->json ? read_lines(p, buf_view(&p->input), eb)
+                             : add(p, text_without_line_end(buf_view(&p->input)), eb);
 }
 
 static enum err
-check(const struct batch *b, struct errbuf *eb)
+check(const struct publication *p, struct errbuf *eb)
 {
-    enum err err = event_check_request(text_of(b->settings->key), b->events, b->n, eb);
+    enum err err = event_check_request(text_of(p->settings->key), p->events, p->n, eb);
 
-    for (size_t i = 0; err == ERR_OK && i < b->n; i++) {
-        const struct event *e = &b->events[i];
+    for (size_t i = 0; err == ERR_OK && i < p->n; i++) {
+        const struct event *e = &p->events[i];
 
-        err = event_check(e, (size_t)b->settings->event_max, eb);
+        err = event_check(e, (size_t)p->settings->event_max, eb);
         if (err == ERR_INVALID && !e->topic.p)
             err_set(eb, err, "there is no topic; name it with --topic");
         if (err != ERR_OK)
-            return b->n > 1 ? say_where("event", i + 1, err, eb) : err;
+            return p->n > 1 ? say_where("event", i + 1, err, eb) : err;
     }
-    if (err == ERR_OK && b->n == 0)
+    if (err == ERR_OK && p->n == 0)
         err = err_set(eb, ERR_INVALID, "there is no event in the input");
     return err;
 }
@@ -204,14 +204,14 @@ check(const struct batch *b, struct errbuf *eb)
 /* ---- writing ---- */
 
 static void
-say_repeated(const struct batch *batch, size_t i, const char *epoch)
+say_repeated(const struct publication *p, size_t i, const char *epoch)
 {
-    const struct event *e = &batch->events[i];
+    const struct event *e = &p->events[i];
     char room[EVENT_KEY_MAX + 1];
     struct buf b;
 
     buf_init(&b, SIZE_MAX / 4);
-    show_text(&b, event_key(e, text_of(batch->settings->key), i, batch->n, room), SHOW_ALL);
+    show_text(&b, event_key(e, text_of(p->settings->key), i, p->n, room), SHOW_ALL);
     fprintf(stderr,
             "%s: key \"%.*s\" is known, nothing was written for it: it is event %" PRId64 "-%s\n",
             set.program, (int)b.length, b.data, e->id, epoch);
@@ -220,13 +220,13 @@ say_repeated(const struct batch *batch, size_t i, const char *epoch)
 
 /* --key is that of this very input: with another one it was a mistake to use it again. */
 static enum err
-check_key(const struct batch *b, struct store *store, struct errbuf *eb)
+check_key(const struct publication *p, struct store *store, struct errbuf *eb)
 {
     enum store_request request = STORE_REQUEST_NEW;
-    struct text key = text_of(b->settings->key);
+    struct text key = text_of(p->settings->key);
     struct store_holder holder;
     enum err err =
-        key.p ? store_request(store, key, b->events, b->n, &request, &holder, eb) : ERR_OK;
+        key.p ? store_request(store, key, p->events, p->n, &request, &holder, eb) : ERR_OK;
 
     if (err != ERR_OK || request != STORE_REQUEST_OTHER)
         return err;
@@ -237,53 +237,53 @@ check_key(const struct batch *b, struct store *store, struct errbuf *eb)
 }
 
 static enum err
-append_events(struct batch *b, struct store *store, bool *repeated, struct errbuf *eb)
+append_events(struct publication *p, struct store *store, bool *repeated, struct errbuf *eb)
 {
     enum err err = ERR_OK;
 
-    for (size_t i = 0; err == ERR_OK && i < b->n; i++) {
-        struct event e = b->events[i];
+    for (size_t i = 0; err == ERR_OK && i < p->n; i++) {
+        struct event e = p->events[i];
         char room[EVENT_KEY_MAX + 1];
 
-        e.key = event_key(&e, text_of(b->settings->key), i, b->n, room);
-        err = store_append(store, &e, &b->events[i].id, &repeated[i], eb);
+        e.key = event_key(&e, text_of(p->settings->key), i, p->n, room);
+        err = store_append(store, &e, &p->events[i].id, &repeated[i], eb);
     }
     return err;
 }
 
 static enum err
-write_events(struct batch *b, struct store *store, bool *repeated, struct errbuf *eb)
+write_events(struct publication *p, struct store *store, bool *repeated, struct errbuf *eb)
 {
     enum err err = store_begin(store, eb);
 
     if (err == ERR_OK)
-        err = check_key(b, store, eb);
+        err = check_key(p, store, eb);
     if (err == ERR_OK)
-        err = append_events(b, store, repeated, eb);
+        err = append_events(p, store, repeated, eb);
     if (err == ERR_OK)
         err = store_commit(store, eb);
     if (err != ERR_OK)
         return err;
-    for (size_t i = 0; i < b->n; i++) {
-        printf("%" PRId64 "-%s\n", b->events[i].id, store_epoch(store));
+    for (size_t i = 0; i < p->n; i++) {
+        printf("%" PRId64 "-%s\n", p->events[i].id, store_epoch(store));
         if (repeated[i])
-            say_repeated(b, i, store_epoch(store));
+            say_repeated(p, i, store_epoch(store));
     }
     return ERR_OK;
 }
 
 static enum err
-open_and_write(struct batch *b, struct errbuf *eb)
+open_and_write(struct publication *p, struct errbuf *eb)
 {
-    bool *repeated = mem_zalloc(b->n * sizeof *repeated);
+    bool *repeated = mem_zalloc(p->n * sizeof *repeated);
     struct store *store = NULL;
     enum err err;
 
     if (!repeated)
         return err_nomem(eb);
-    err = store_open(&store, b->settings->db, STORE_WRITE, STORE_SYNC_FULL, eb);
+    err = store_open(&store, p->settings->db, STORE_WRITE, STORE_SYNC_FULL, eb);
     if (err == ERR_OK)
-        err = write_events(b, store, repeated, eb);
+        err = write_events(p, store, repeated, eb);
     store_close(store);
     mem_free(repeated);
     return err;
@@ -292,7 +292,7 @@ open_and_write(struct batch *b, struct errbuf *eb)
 static int
 publish(const struct settings *settings, char **arguments, size_t n)
 {
-    struct batch b = {.settings = settings};
+    struct publication p = {.settings = settings};
     struct errbuf eb = {""};
     int status = EXIT_OK;
     enum err err;
@@ -302,15 +302,15 @@ publish(const struct settings *settings, char **arguments, size_t n)
     if (!settings->topic && !settings->json)
         return command_misuse(&set, "--topic TOPIC is missing");
     show_init();
-    buf_init(&b.input, INPUT_BYTES_MAX + READ_BYTES);
-    err = gather(&b, arguments, n, &eb);
+    buf_init(&p.input, INPUT_BYTES_MAX + READ_BYTES);
+    err = gather(&p, arguments, n, &eb);
     if (err == ERR_OK)
-        err = check(&b, &eb);
+        err = check(&p, &eb);
     if (err == ERR_OK)
-        err = open_and_write(&b, &eb);
+        err = open_and_write(&p, &eb);
     if (err != ERR_OK)
         status = command_fail(&set, err, &eb);
-    batch_finish(&b);
+    publication_finish(&p);
     return status;
 }
 

@@ -176,7 +176,7 @@ name_for_log(struct text remote)
 
 /* False: no memory. */
 static bool
-serve(struct conn *c, const struct request *r)
+serve_request(struct conn *c, const struct request *r)
 {
     const struct row *row = find_row(c->server, r);
 
@@ -198,6 +198,6 @@ route(struct conn *c, const struct request *r)
     struct text remote = r->address.n ? r->address : r->remote;
 
     c->remote = remote.n ? name_for_log(remote) : NULL;
-    if (!serve(c, r))
+    if (!serve_request(c, r))
         conn_drop(c, REASON_NO_MEMORY);
 }

@@ -180,7 +180,7 @@ write_group(struct writer *w, struct writer_job_list *group)
 /* ---- the thread ---- */
 
 static void *
-run(void *context)
+follow_queue(void *context)
 {
     struct writer *w = context;
     struct writer_job_list group;
@@ -227,7 +227,7 @@ writer_start(struct writer **writer, struct store *store, const struct writer_li
     TAILQ_INIT(&w->taken);
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->changed, NULL);
-    err = thread_start(&w->thread, run, w, eb);
+    err = thread_start(&w->thread, follow_queue, w, eb);
     if (err != ERR_OK) {
         store_close(store);
         mem_free(w);

@@ -477,7 +477,7 @@ check_structure(struct check *c)
 /* ---- all of it ---- */
 
 static enum err
-run(struct check *c)
+check_parts(struct check *c)
 {
     static enum err (*const parts[])(struct check *) = {
         check_structure, check_schema, check_log, check_events, check_keys, check_sources,
@@ -512,7 +512,7 @@ check_database(const struct check_order *order, struct errbuf *eb)
         sqlite3_exec(c.store->db, texts[CHECK_SAFE], NULL, NULL, NULL) != SQLITE_OK)
         err = check_trouble(&c, "file");
     if (err == ERR_OK)
-        err = run(&c);
+        err = check_parts(&c);
     store_close(c.store);
     return err == ERR_CORRUPT ? ERR_OK : err;
 }
