@@ -146,7 +146,8 @@ copy_parameters(char **environment, struct request *r)
 #undef REQUEST_ROW
     };
     size_t n = sizeof used / sizeof *used;
-    char *at = r->bytes = mem_alloc(find_parameters(environment, used, n, r));
+    size_t total = find_parameters(environment, used, n, r);
+    char *at = r->bytes = mem_alloc(total);
 
     if (!at) {
         *r = (struct request){0};
