@@ -1,4 +1,4 @@
-/* freshet check: holds a database against what freshet promises. */
+/* freshet check: checks a database against what freshet promises. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,7 +63,7 @@ judge_position(const char *text, struct errbuf *eb)
 
 /* ---- progress ---- */
 
-/* All that this process has read so far: SQLite tells nothing during its integrity check. */
+/* All that this process has read so far: SQLite reports nothing during its integrity check. */
 static int64_t
 bytes_read(void)
 {

@@ -22,9 +22,9 @@ static const struct option_row rows[] = {
     OPTION(TEXT, ca, "ca", NULL, 0, 0, "FILE",
            "trust the certificates that this PEM file vouches for"),
     OPTION(DURATION, wait_ms, "wait", "20s", 100, 3600000, "TIME",
-           "wait so long for a heartbeat; longer than the responder's --heartbeat"),
+           "wait this long for a heartbeat; more than the responder's --heartbeat"),
     OPTION(DURATION, timeout_ms, "timeout", "60s", 1000, 7200000, "TIME",
-           "be done after so long, whatever happens"),
+           "end after this long, whatever happens"),
     OPTION(FLAG, expect_down, "expect-down", "off", 0, 0, NULL,
            "the responder is stopped: look at what clients are told meanwhile"),
     OPTION(FLAG, json, "json", "off", 0, 0, NULL, "print one JSON object"),
@@ -34,7 +34,7 @@ static const struct option_set set = {
     .program = "freshet doctor",
     .usage = "[options] URL",
     .summary = "Connects to a stream as a client would, measures it, and names what is configured\n"
-               "wrongly between the responder and here, with the line that mends it.",
+               "wrongly between the responder and here, with the line that fixes it.",
     .epilogue = "Exit status: 0 nothing FAILed, 1 something did, 64 the command line makes no "
                 "sense.\nNothing is published without --db or --publish-to.",
     .rows = rows,

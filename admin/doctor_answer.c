@@ -20,7 +20,7 @@ contains(struct text s, const char *word)
     return false;
 }
 
-/* ---- a status that is no 200 ---- */
+/* ---- a status other than 200 ---- */
 
 /* What a problem body (RFC 9457) says, or the beginning of another one. */
 static void

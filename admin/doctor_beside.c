@@ -10,7 +10,7 @@ struct visit {
     struct http_request request;
 };
 
-/* Asks for where the log ends, as somebody who is nobody. False: there is no answer. */
+/* Asks for where the log ends, anonymously. False: there is no answer. */
 static bool
 visit(struct doctor *d, struct visit *v, const char *url)
 {

@@ -1,5 +1,5 @@
 /* What `freshet` does for its subcommand doctor: becomes freshet-doctor, a program of its own, so
- * that libcurl and the forty libraries behind it are loaded for nobody else. */
+ * that libcurl and the forty libraries behind it are loaded for no other subcommand. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

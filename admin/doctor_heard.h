@@ -13,7 +13,7 @@
 enum { HEARD_TEXT = 512, HEARD_ID = 80 };
 
 struct heard {
-    int64_t retry_ms;         /* -1 = not told */
+    int64_t retry_ms;         /* -1 = not sent */
     int64_t live_us, last_us; /* freshet:live; the last byte of all; 0 = none yet */
     int64_t heartbeats;       /* comments after some silence */
     int64_t heartbeat_us;     /* how long the silence before the last of them was */

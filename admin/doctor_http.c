@@ -39,7 +39,7 @@ another_comes(const struct exchange *x)
     return x->status < 200 || is_redirect(x);
 }
 
-/* Each answer's head begins anew, so the last one stays: after redirects and 1xx. */
+/* Each answer's head starts again, so the last one stays: after redirects and 1xx. */
 static size_t
 take_head(char *bytes, size_t size, size_t n, void *context)
 {

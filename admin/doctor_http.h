@@ -33,7 +33,7 @@ struct http_request {
     const char *last_event_id; /* NULL = none */
     bool anonymous;            /* without token, cookie and headers of the operator's */
     const char *body;          /* JSON: then it is a POST; must outlive the exchange */
-    /* Told of each piece of the body, decompressed; may be NULL. */
+    /* Called with each piece of the body, decompressed; may be NULL. */
     void (*arrived)(void *context, struct text bytes, int64_t at_us);
     void *context;
 };
@@ -47,7 +47,7 @@ struct exchange {
     struct buf body;     /* its beginning */
     int64_t began_us, head_us, first_us, last_us, ended_us;
     bool ended;
-    const char *error;           /* why it ended otherwise than it should; NULL = well */
+    const char *error;           /* why it did not end as it should; NULL = it did */
     bool untrusted;              /* the certificate is the reason */
     bool unreachable;            /* no connection came about */
     char address[64], url[1024]; /* where the last answer came from */

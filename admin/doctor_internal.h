@@ -2,7 +2,7 @@
  *
  * doctor_run.c opens the stream and goes through the examinations in order; doctor_answer.c judges
  * what a head says; doctor_probe.c publishes, resumes and asks for history; all of them ask and
- * wait by doctor_ask.c; doctor_say.c makes lines of the report, with the meaning and the cure of
+ * wait by doctor_ask.c; doctor_say.c makes lines of the report, with the meaning and the fix of
  * each symptom from doctor.def. */
 #ifndef ADMIN_DOCTOR_INTERNAL_H
 #define ADMIN_DOCTOR_INTERNAL_H
@@ -44,11 +44,11 @@ void doctor_good(struct doctor *d, const char *part, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void doctor_note(struct doctor *d, const char *part, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* What was measured; meaning and cure come from the table. */
+/* What was measured; meaning and fix come from the table. */
 void doctor_symptom(struct doctor *d, enum symptom symptom, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* The time after which something is given up: in so long, but never after --timeout. */
+/* The time after which something is given up: this long from now, but never after --timeout. */
 int64_t doctor_until(const struct doctor *d, int64_t us);
 /* http_wait() for this many microseconds. */
 bool doctor_wait(struct doctor *d, bool (*done)(void *context), void *context, int64_t us);
@@ -58,16 +58,16 @@ bool doctor_has_ended(void *exchange);
 /* The URL with more in its query; the caller frees it with mem_free(). NULL = out of memory. */
 char *doctor_url(const char *url, const char *more);
 
-/* The head of a first answer. False: it is no stream, which has been said. */
+/* The head of a first answer. False: it is not a stream, which has been said. */
 bool doctor_judge_answer(struct doctor *d);
-/* What a status that is no 200 means. */
+/* What a status other than 200 means. */
 void doctor_judge_status(struct doctor *d, const struct exchange *x);
 /* What else the head says: compression, caches, protocol, origin. */
 void doctor_judge_head(struct doctor *d);
 
 /* Publishes probe events, where that was asked for, and times them. */
 void doctor_probe_delay(struct doctor *d);
-/* Asks for a page of history. True: it came. *took_us tells how long that took. */
+/* Asks for a page of history. True: it came. *took_us is how long that took. */
 bool doctor_probe_history(struct doctor *d, int64_t *took_us);
 /* Comes back with a position. */
 void doctor_probe_resume(struct doctor *d);

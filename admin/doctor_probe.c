@@ -177,7 +177,7 @@ send_one(struct probe *p)
     w->expected = NULL;
     if (!w->expected_us) {
         p->failed = true;
-        if (!d->stream.ended) /* else judge_silence() tells */
+        if (!d->stream.ended) /* else judge_silence() says so */
             doctor_symptom(d, SYMPTOM_LOST,
                            "probe event %d was committed, but did not come in %.0f s", p->n + 1,
                            PATIENCE_US / 1e6);
@@ -283,7 +283,7 @@ come_back(struct doctor *d, struct return_ *r, const char *url, const char *id)
 }
 
 /* An event has a place below the stream's. Where the path is passed as one, the answer is that of
- * the stream's; a place that does not exist, or not for who asks, says nothing. */
+ * the stream's; a place that does not exist, or that this client may not read, says nothing. */
 static void
 look_at_event(struct doctor *d, const char *id)
 {
@@ -330,7 +330,7 @@ resume_after(struct doctor *d, const char *id, const char *next)
     http_close(&d->http, &r.x);
 }
 
-/* The responder says of a position that is none that it is none, if it hears of it. */
+/* The responder answers an invalid position with a reset, if the position reaches it. */
 static void
 resume_nowhere(struct doctor *d)
 {
@@ -399,8 +399,7 @@ judge_json_down(struct doctor *d)
     bool good = get_page(d, &p, "limit=1");
 
     if (!good && p.x.status >= 500)
-        doctor_good(d, "away", "who asks for a page of history is told so with status %d",
-                    p.x.status);
+        doctor_good(d, "away", "a page of history is refused with status %d", p.x.status);
     else
         doctor_symptom(d, SYMPTOM_JSON_LIED, "a page of history is answered with status %d",
                        p.x.status);

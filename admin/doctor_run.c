@@ -79,7 +79,7 @@ judge_start(struct doctor *d)
                        doctor_ms(clock_mono_us() - x->began_us) / 1000);
         return false;
     }
-    if (!x->first_us) /* doctor_judge_head() tells why */
+    if (!x->first_us) /* doctor_judge_head() says why */
         return true;
     if (x->first_us - x->began_us > SLOW_START_US)
         doctor_symptom(d, SYMPTOM_SLOW_START, "after %.1f ms", first_ms);
@@ -242,6 +242,6 @@ doctor_run(const struct settings *settings, const char *url, char **argv)
     http_finish(&d.http);
     mem_free(d.stream_url);
     mem_free(d.token);
-    status = findings_finish(&d.findings, "Nothing to mend", "There is something to mend");
+    status = findings_finish(&d.findings, "Nothing to fix", "There is something to fix");
     return status;
 }

@@ -12,7 +12,7 @@ struct settings {
 static const struct option_row rows[] = {
     OPTION(TEXT, db, "db", NULL, 0, 0, "FILE", "the database"),
     OPTION(FLAG, renew, "new", "off", 0, 0, NULL,
-           "give the log a new epoch: all positions of before are void, and clients are told so"),
+           "give the log a new epoch: all earlier positions become void, and clients are told so"),
 };
 
 static const struct option_set set = {

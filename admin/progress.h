@@ -1,5 +1,5 @@
 /* progress: a line on standard error while something takes long, written by a thread of its own,
- * because whoever works is inside a library that does not call back.
+ * because the thread that works is inside a library that does not call back.
  *
  * On a terminal the line is there from the first second on, replaced each half second, and gone at
  * the end; elsewhere there is one line every ten seconds. */
@@ -12,7 +12,7 @@
 
 enum { PROGRESS_LINE = 160 };
 
-/* Writes what to show after so much time; an empty line shows nothing. Called by the thread. */
+/* Writes what to show after this much time; an empty line shows nothing. Called by the thread. */
 typedef void progress_text(void *context, int64_t elapsed_ms, char line[PROGRESS_LINE]);
 
 struct progress {

@@ -142,7 +142,7 @@ read_input(struct buf *input, struct errbuf *eb)
 
         if (!room)
             return err_set(eb, ERR_FULL,
-                           "standard input has more than %d MB; freshet-ingest is for so much",
+                           "standard input has more than %d MB; use freshet-ingest for more",
                            INPUT_BYTES_MAX >> 20);
         if (n < 0 && errno != EINTR)
             return err_set(eb, ERR_IO, "standard input: %s", strerror(errno));

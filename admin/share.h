@@ -1,9 +1,9 @@
 /* share: gives a database to a group, so that several users can write to it.
  *
- * SQLite makes -wal and -shm beside the database, whoever opens it first, with the mode of the
- * database and the group of whoever that is. What several users share therefore needs a group of
- * its own, a directory that this group may write to and that hands its group on (setgid), and mode
- * 0660. */
+ * SQLite makes -wal and -shm beside the database when it is first opened, with the mode of the
+ * database and the group of the user who opens it. What several users share therefore needs a group
+ * of its own, a directory that this group may write to and that hands its group on (setgid), and
+ * mode 0660. */
 #ifndef ADMIN_SHARE_H
 #define ADMIN_SHARE_H
 

@@ -20,7 +20,7 @@ static const struct option_row rows[] = {
 static const struct option_set set = {
     .program = "freshet status",
     .usage = "--db FILE [--json]",
-    .summary = "Tells where the log stands and how large it is.",
+    .summary = "Shows where the log stands and how large it is.",
     .rows = rows,
     .n_rows = sizeof rows / sizeof *rows,
 };

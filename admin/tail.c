@@ -25,7 +25,7 @@ enum {
     POLL_MS = 250,              /* in case nothing announces a commit */
     RETRY_FIRST_MS = 1,         /* after an announcement; doubled up to POLL_MS */
     COLUMNS_STANDARD = 80,
-    DATA_COLUMNS_MIN = 20, /* the names before the data leave it so much */
+    DATA_COLUMNS_MIN = 20, /* the names before the data leave it this much */
 };
 
 struct settings {
@@ -38,7 +38,7 @@ struct settings {
 static const struct option_row rows[] = {
     OPTION(TEXT, db, "db", NULL, 0, 0, "FILE", "the database"),
     OPTION(LIST, topics, "topic", NULL, 0, 0, "PATTERN",
-           "a topic, or all that begin so (news/*); may be repeated"),
+           "a topic, or a prefix of topics (news/*); may be repeated"),
     OPTION(LIST, types, "type", NULL, 0, 0, "TYPE", "a type of events; may be repeated"),
     OPTION(COUNT, last, "last", "10", 0, UINT32_MAX, "N", "begin with the newest N that match"),
     OPTION(FLAG, json, "json", "off", 0, 0, NULL, "print each event as a JSON object, uncut"),
@@ -237,7 +237,7 @@ tell_pruned(struct tail *t, const struct marks *marks)
     position_told(&t->at, marks, false);
 }
 
-/* Prints all that is there. *some tells whether there was anything. */
+/* Prints all that is there. *some says whether there was anything. */
 static enum err
 catch_up(struct tail *t, bool *some, struct errbuf *eb)
 {

@@ -40,7 +40,7 @@ wake_close(struct wake *w)
 enum wake_reason
 wake_wait(struct wake *w, int wait_ms)
 {
-    /* Of standard output only its end is awaited: POLLERR is told unasked. */
+    /* Of standard output only its end is awaited: POLLERR is reported unasked. */
     struct pollfd p[] = {
         {stop_fd(), POLLIN, 0}, {STDOUT_FILENO, 0, 0}, {watch_fd(&w->watch), POLLIN, 0}};
 

@@ -1,5 +1,5 @@
 /* wake: what ends the waiting of a program that follows the table: a write to the WAL by any
- * process, a signal to stop, the end of whoever reads standard output, or the time.
+ * process, a signal to stop, the end of the program that reads standard output, or the time.
  *
  * A write to the WAL comes just before its commit is visible, with an fsync in between: after
  * WAKE_CHANGE the caller looks, and looks again soon when there was nothing. It is a hint that may

@@ -8,7 +8,7 @@
 
 /* Appends what s stands for in the URL alphabet without padding (section 5). False for any other
  * byte, an impossible length, or bits left over that are not zero; *out may then hold a part. A
- * full buffer is told by buf_failed(), not here. */
+ * full buffer is reported by buf_failed(), not here. */
 bool base64_decode_url(struct text s, struct buf *out);
 
 /* The same for the ordinary alphabet as it stands in a PEM file: white space is skipped, and '='

@@ -13,7 +13,7 @@ int64_t clock_mono_ms(void);
 /* Since 1970-01-01T00:00:00Z; may be stepped in either direction. */
 int64_t clock_wall_ms(void);
 
-/* The calling thread stands still for a little longer than that; a signal ends it early. */
+/* The calling thread sleeps for a little longer than that; a signal ends it early. */
 void clock_rest_us(int64_t us);
 
 #endif

@@ -6,8 +6,7 @@
  *
  * json_check() comes first: all others take only what has passed it, and rely on it. Names and
  * strings are views too, with their quotes and escapes; they are compared and decoded on demand. Of
- * members with the same name the last one counts, as in JSON.parse(); whoever walks sees all of
- * them. */
+ * members with the same name the last one counts, as in JSON.parse(); a walk sees all of them. */
 #ifndef BASE_JSON_H
 #define BASE_JSON_H
 
@@ -45,9 +44,10 @@ void json_walk(struct json_walk *w, struct text container);
 /* False after the last one. *name is a string, or TEXT_NONE in an array. */
 bool json_next(struct json_walk *w, struct text *name, struct text *value);
 
-/* The same in two steps, for who may want to go into the value instead of passing it over, so that
- * nothing is read twice: json_step() stops at the value, and the caller goes on with json_pass() or
- * with json_into(), which is followed by json_out() when the inner walk has ended. */
+/* The same in two steps, for a caller that may want to go into the value instead of passing it
+ * over, so that nothing is read twice: json_step() stops at the value, and the caller goes on with
+ * json_pass() or with json_into(), which is followed by json_out() when the inner walk has
+ * ended. */
 bool json_step(struct json_walk *w, struct text *name);
 enum json_kind json_here(const struct json_walk *w);
 struct text json_pass(struct json_walk *w);

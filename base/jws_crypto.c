@@ -84,7 +84,7 @@ jws_crypto_secret(struct text secret)
                   JWS_HS256);
 }
 
-/* Of a key with a passphrase nobody is asked for it. */
+/* Never prompts: a key with a passphrase cannot be read. */
 static int
 no_passphrase(char *room, int size, int writing, void *context)
 {

@@ -123,5 +123,5 @@ log_line(enum log_level level, const char *format, ...)
     n += (size_t)more;
     line[n++] = '\n';
     if (write(STDERR_FILENO, line, n) < 0)
-        return; /* nobody is left to be told */
+        return; /* there is nowhere left to report it */
 }

@@ -75,7 +75,8 @@ bad_value(const struct option_row *row, const char *s, struct errbuf *eb)
     case OPTION_FLAG:
         return err_set(eb, ERR_INVALID, "--%s: \"%s\" is neither on nor off", row->name, s);
     case OPTION_CHOICE:
-        return err_set(eb, ERR_INVALID, "--%s: \"%s\" is none of %s", row->name, s, row->argument);
+        return err_set(eb, ERR_INVALID, "--%s: \"%s\" is not one of %s", row->name, s,
+                       row->argument);
     case OPTION_COUNT:
         return err_set(eb, ERR_INVALID, "--%s: \"%s\" is not a whole number from %lld to %lld",
                        row->name, s, (long long)row->min, (long long)row->max);

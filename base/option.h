@@ -1,7 +1,7 @@
 /* option: settings as one table of rows per program.
  *
  * A program writes its settings once, in a .def file of OPTION(…) rows; the struct, the defaults,
- * the parser, the range checks, --help and the test that holds the manual page against the code all
+ * the parser, the range checks, --help and the test that compares the manual page with the code all
  * come from these rows. Adding a setting is adding a row (and its paragraph in the manual page).
  *
  * Where a value comes from, strongest first: the command line, the INI file named with --config
@@ -78,10 +78,9 @@ enum option_outcome { OPTION_RUN, OPTION_HELP, OPTION_VERSION };
 
 /* Sets every member of *settings (zeroed before) from defaults, file and command line. Options may
  * stand before and after arguments, up to "--": argv is sorted, options first, and *rest is the
- * index of the first argument that is no option. The rows "config", "help" and "version"
- * are understood without being listed. After OPTION_HELP or OPTION_VERSION the caller prints and
- * ends. ERR_INVALID names the option, the value and what is allowed. On error nothing needs
- * freeing. */
+ * index of the first argument that is not an option. The rows "config", "help" and "version" are
+ * understood without being listed. After OPTION_HELP or OPTION_VERSION the caller prints and ends.
+ * ERR_INVALID names the option, the value and what is allowed. On error nothing needs freeing. */
 enum err option_parse(const struct option_set *set, void *settings, int argc, char **argv,
                       int *rest, enum option_outcome *outcome, struct errbuf *eb);
 /* Frees the texts and the lists. */

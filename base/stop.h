@@ -1,4 +1,4 @@
-/* stop: SIGINT and SIGTERM as something that can be asked for and waited for.
+/* stop: SIGINT and SIGTERM as a state that can be asked about and waited for.
  *
  * The first signal asks the program to bring what it has begun to its end. The second one finds the
  * default action again and ends it at once; SQLite then rolls an open transaction back. */

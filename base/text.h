@@ -61,8 +61,8 @@ bool text_cut(struct text *rest, char at, struct text *part);
 /* A decimal number of 1 to 19 digits, no sign, no blanks, at most INT64_MAX. */
 bool text_to_int64(struct text s, long long *value);
 
-/* FNV-1a, 64 bits, of s behind what was hashed before; TEXT_HASH_EMPTY to begin with. Not for
- * telling apart what an adversary made. */
+/* FNV-1a, 64 bits, of s after what was hashed before; TEXT_HASH_EMPTY to begin with. Not safe where
+ * an adversary chooses the texts. */
 #define TEXT_HASH_EMPTY 0xcbf29ce484222325
 uint64_t text_hash(uint64_t before, struct text s);
 

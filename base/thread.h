@@ -1,4 +1,4 @@
-/* thread: a thread that leaves signals to others, and waiting for it until a moment. */
+/* thread: threads that leave signals to the main thread, and waiting with a deadline. */
 #ifndef BASE_THREAD_H
 #define BASE_THREAD_H
 
@@ -12,7 +12,7 @@ enum err thread_start(pthread_t *thread, void *(*run)(void *), void *context, st
 
 /* A condition whose timed waits go by clock_mono_us(). */
 void thread_condition_init(pthread_cond_t *changed);
-/* Until it is signalled or the time has come; the lock is held. */
+/* Waits until it is signalled or the time has come. The lock is held. */
 void thread_wait_until(pthread_cond_t *changed, pthread_mutex_t *lock, int64_t at_us);
 
 #endif

@@ -1,4 +1,4 @@
-/* watch: being woken when a file is written to, or a directory gets other names.
+/* watch: wake-ups when a file is written to, or when the names in a directory change.
  *
  *     open  ( directory | file | drop )*  ( poll(2) on watch_fd(), then clear )*  close
  *

@@ -30,7 +30,7 @@ addresses_init(struct addresses *t)
 static void
 take_from_idle(struct addresses *t, struct address *a)
 {
-    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): who is in the list has a predecessor */
+    /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): a listed entry has a predecessor */
     TAILQ_REMOVE(&t->idle, a, in_idle);
     t->n_idle--;
 }
@@ -39,7 +39,7 @@ static void
 forget(struct addresses *t, struct address *a)
 {
     take_from_idle(t, a);
-    assert(t->all); /* who is forgotten is in it */
+    assert(t->all); /* an entry that is forgotten is in it */
     HASH_DELETE(by_name, t->all, a);
     mem_free(a);
 }

@@ -1,9 +1,9 @@
 /* address: what each remote address has open, and how much it may still publish. Pure; time is an
  * argument.
  *
- * An entry exists while its address has a stream, or has published so lately that its allowance is
- * not full again (a second). Of the latter at most ADDRESSES_IDLE_MAX are kept, the newest; so the
- * memory is bounded by the streams that are open plus that number.
+ * An entry exists while its address has a stream, or has published so recently that its allowance
+ * is not full again (a second). Of the latter at most ADDRESSES_IDLE_MAX are kept, the newest; so
+ * the memory is bounded by the streams that are open plus that number.
  *
  * IPv6 addresses count by their /64, of which one customer has all addresses; IPv4 inside IPv6 is
  * IPv4. A text that is no address counts as it is, so a web server may pass a user's name, and is
@@ -40,7 +40,7 @@ void addresses_end(struct addresses *t, struct address *a);
  * nothing was counted, and the value says after how many seconds to try again. */
 int addresses_publish(struct addresses *t, struct text name, int64_t rate, int64_t now_ms);
 
-/* Forgets whose allowance is full again. Cheap when there is nothing to forget. */
+/* Forgets the entries whose allowance is full again. Cheap when there is nothing to forget. */
 void addresses_trim(struct addresses *t, int64_t now_ms);
 
 #endif

@@ -11,7 +11,7 @@
 
 enum {
     MAKE_ROOM_PART = 8,    /* of --unsent-bytes is made free at once */
-    UNSENT_LOG_MS = 10000, /* it is logged so often while it lasts */
+    UNSENT_LOG_MS = 10000, /* it is logged this often while it lasts */
 };
 
 void
@@ -135,7 +135,7 @@ set_blocked(struct conn *c, bool blocked)
         conn_move(c, blocked ? &s->blocked : &s->quiet);
 }
 
-/* The socket took something: what was blocked is not, and the silence begins anew. */
+/* The socket took something: what was blocked is not, and the silence starts again. */
 static void
 progress(struct conn *c)
 {
@@ -337,7 +337,7 @@ flush_ending(struct conn *c)
     if (c->keep && !c->server->draining) {
         if (c->reader.ended)
             await_next_request(c);
-        return; /* else for the rest of a body that nobody wanted */
+        return; /* else for the rest of a body that no use wanted */
     }
     if (c->out.bare || shutdown(c->out.fd, SHUT_WR) < 0)
         conn_drop(c, REASON_CLIENT_GONE);

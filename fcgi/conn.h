@@ -23,9 +23,8 @@
  * What the poller reports is only recorded (conn is linked into `readable` or `ready`); the work is
  * done in the turn.
  *
- * What a connection is used for while it is BUSY it does not know itself: stream.c, history.c,
- * publish.c and respond.c say so by their struct conn_use, and keep what they need in a struct of
- * their own. */
+ * A connection does not know what it is used for while it is BUSY: stream.c, history.c, publish.c
+ * and respond.c say so with a struct conn_use, and keep what they need in a struct of their own. */
 #ifndef FCGI_CONN_H
 #define FCGI_CONN_H
 
@@ -76,7 +75,7 @@ struct conn {
     struct buf *in;              /* the beginning of a request that came in pieces; else NULL */
     struct record_reader reader; /* of what comes behind the parameters */
     char *remote;                /* the client's address, for the log; may be NULL */
-    char *headers;               /* header lines that the response gets besides; may be NULL */
+    char *headers;               /* header lines that are added to the response; may be NULL */
     int64_t begun_ms, since_ms;
     uint32_t unsent; /* of what the outlet keeps, counted in the server's `unsent` */
     enum conn_state state : 8;
@@ -109,8 +108,8 @@ void conn_make_readable(struct conn *c);
 /* Moves it to another of the server's lists, at its end, with the time of now. */
 void conn_move(struct conn *c, struct conn_list *list);
 
-/* The request is known: from now on it is used so. list: NULL = it stays where it is, and its time
- * goes on. */
+/* The request is known: from now on the connection has this use. list: NULL = it stays where it is,
+ * and its time goes on. */
 void conn_begin(struct conn *c, const struct conn_use *use, void *using, struct conn_list *list);
 
 /* Sends what there is to send, until all is sent, the socket is full, a page is needed, or the
@@ -153,7 +152,7 @@ void conn_reap(struct conn *c);
 /* Flushed in this turn, or a stream in the next round. */
 void conn_make_ready(struct conn *c);
 
-/* Whose it is, for taking turns with others: the same number for the same address. */
+/* The client's lane, for taking turns with others: the same number for the same address. */
 uint64_t conn_lane(const struct conn *c);
 
 #endif

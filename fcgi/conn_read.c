@@ -11,7 +11,7 @@
 
 enum {
     READ_BYTES = 16 * 1024,
-    UNREAD_ANSWERS = 4096, /* bytes: who asks for ever and takes no answer is refused */
+    UNREAD_ANSWERS = 4096, /* bytes: a peer that asks and asks and reads no answer is refused */
 };
 
 static enum err
@@ -35,7 +35,7 @@ body_ended(struct conn *c, bool wanted)
         c->use->body_came(c, true);
 }
 
-/* What comes behind the parameters: the body of a POST, one that nobody asked for, or an abort. */
+/* What comes behind the parameters: the body of a POST, one that no use asked for, or an abort. */
 static enum err
 got_body(struct conn *c, struct text *bytes, struct errbuf *why)
 {

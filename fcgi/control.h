@@ -1,4 +1,4 @@
-/* control: what signals ask for: the end, the settings anew, the counters. */
+/* control: what signals ask for: the end, reading the settings again, the counters. */
 #ifndef FCGI_CONTROL_H
 #define FCGI_CONTROL_H
 

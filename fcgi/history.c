@@ -34,7 +34,7 @@ struct history {
     TAILQ_ENTRY(history) in_job;
 };
 
-/* One read and who has asked for it. */
+/* One read, and the askers that wait for it. */
 struct history_job {
     struct history_read read; /* first: the reader gives it back */
     struct feed *feed;        /* a reference that keeps the filter; NULL: read.query has it */
@@ -57,7 +57,7 @@ destroy_job(struct server *s, struct history_job *job)
     mem_free(job);
 }
 
-/* Whether who asks now may be given what that job reads: nothing has been read yet, and it is not
+/* Whether a new asker may be given what that job reads: nothing has been read yet, and it is not
  * kept waiting behind what another client asks for. */
 static bool
 may_share(const struct server *s, const struct history_job *job)
@@ -144,7 +144,7 @@ create_job(const struct server *s, struct query *q, enum history_what what, uint
 
 /* ---- the end ---- */
 
-/* If nobody asks for it any more, it is not read to its end. */
+/* If no asker is left, it is not read to its end. */
 static void
 give_up_read(struct server *s, struct history_job *job)
 {
@@ -299,7 +299,7 @@ answer_busy(struct conn *c)
 
 /* ---- waiting ---- */
 
-/* Reads what comes after the position, for somebody who has waited. */
+/* Reads what comes after the position, for an asker that has waited. */
 static void
 read_on(struct conn *c, int64_t position)
 {

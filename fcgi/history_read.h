@@ -64,7 +64,7 @@ struct history_read {
     struct buf next; /* empty = there is none */
     uint32_t n;
     bool live;  /* nothing was in the table after the page */
-    bool fixed; /* whoever asks the same gets the same as long as nothing is deleted, also of
+    bool fixed; /* the same request gets the same answer as long as nothing is deleted, also of
                  * another database */
     enum cursor_reset reset;
     enum history_found found;
@@ -75,7 +75,7 @@ struct history_read {
 void history_read_init(struct history_read *h, struct query *query);
 void history_read_finish(struct history_read *h);
 
-/* Makes it an empty page at the newest event, for who has waited in vain. */
+/* Makes it an empty page at the newest event, for an asker that has waited in vain. */
 void history_make_empty(struct history_read *h, int64_t position);
 
 /* True when the two ask for the same. */

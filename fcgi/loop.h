@@ -14,8 +14,7 @@ void loop_stop(struct server *s);
 /* Closes every handle. */
 void loop_close(struct server *s);
 
-/* The next turn comes in so many milliseconds at the latest; INT64_MAX = only when something
- * happens. */
+/* The next turn comes within this many milliseconds; INT64_MAX = only when something happens. */
 void loop_next_turn(struct server *s, int64_t wait_ms);
 
 /* Nothing happens for a moment of at most a few milliseconds. */
@@ -25,8 +24,8 @@ void loop_rest(const struct server *s, int64_t us);
 void loop_hold_signals(void);
 
 void loop_listen(struct server *s);
-/* No new connections for so long; or for good, and then the sockets are closed unless they are kept
- * for the next server. */
+/* No new connections for this long; or for good, and then the sockets are closed unless they are
+ * kept for the next server. */
 void loop_pause_listening(struct server *s, int64_t pause_ms);
 void loop_stop_listening(struct server *s, bool keep_sockets);
 

@@ -63,7 +63,7 @@ outlet_flush(struct outlet *o)
     if (taken < 0)
         return OUTLET_GONE;
     o->rest_at += (uint32_t)taken;
-    if (outlet_pending(o)) /* the socket is full: trying again now would only tell the same */
+    if (outlet_pending(o)) /* the socket is full: trying again now would only fail again */
         return OUTLET_KEPT;
     outlet_finish(o);
     return OUTLET_SENT;

@@ -14,7 +14,7 @@
 enum {
     PATH_MAX_BYTES =
         1024, /* a longer one gets no Location: web servers bound the head of a response */
-    BODY_STEP = 16 * 1024, /* so much of a body must come within each --request-timeout */
+    BODY_STEP = 16 * 1024, /* this much of a body must come within each --request-timeout */
 };
 
 static bool

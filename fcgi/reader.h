@@ -2,11 +2,11 @@
  *
  * It does jobs, in steps: one step of a job, then one of the next. Jobs of one client wait for each
  * other in a lane, and the lanes take turns, so a client that asks for much waits for itself. A job
- * that nobody waits for any more is cancelled: it ends before its next step.
+ * that no client waits for any more is cancelled: it ends before its next step.
  *
  * Each step is a read transaction of its own. A checkpoint can only let the WAL begin again while
  * nobody reads, so when the WAL has grown large the thread rests between steps, twice as long each
- * time until that has happened.
+ * time, until that has happened.
  *
  * Memory: of finished jobs that the loop has not taken back, READER_AHEAD at most. */
 #ifndef FCGI_READER_H
@@ -30,8 +30,8 @@ struct reader_job {
     bool (*run)(struct reader_job *job, struct store *store, enum err *err, struct errbuf *eb);
     /* In the loop's thread, by reader_deliver(): with the result, or cancelled. Frees the job. */
     void (*done)(struct reader_job *job, void *context);
-    uint64_t lane;         /* whose it is: any number that is the same for the same client */
-    atomic_bool cancelled; /* set by the loop: nobody waits for it */
+    uint64_t lane;         /* the client's: any number that is the same for the same client */
+    atomic_bool cancelled; /* set by the loop: no client waits for it */
     enum err err;
     TAILQ_ENTRY(reader_job) next;
 };

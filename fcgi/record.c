@@ -72,7 +72,8 @@ smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Those types that an application sends or that belong to a request are none without one. */
+/* Types that an application sends, or that belong to a request, are not management records even
+ * without a request id. */
 static bool
 is_management(const unsigned char *head)
 {

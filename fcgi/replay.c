@@ -39,7 +39,7 @@ read_page(struct reader_job *job, struct store *store, enum err *err, struct err
     return true;
 }
 
-/* Below the window, yet nothing follows in the table: it is not the one that we know. */
+/* Below the window, yet nothing follows in the table: this is not the table that we know. */
 static bool
 is_of_another_table(const struct page *p)
 {
@@ -59,7 +59,7 @@ page_read(struct reader_job *job, void *context)
     struct server *s = context;
 
     if (!j->page && job->err == ERR_OK && j->request->waiting > 0) {
-        reader_submit(s->reader, job); /* given up, and then somebody came to the same place */
+        reader_submit(s->reader, job); /* given up, and then another one came to this place */
         return;
     }
     if (j->page && is_of_another_table(j->page)) {

@@ -185,7 +185,7 @@ request_parse(struct text bytes, struct request *r, struct errbuf *eb)
     fcgx.ipcFd = pipe_read;
     fcgx.keepConnection = 1; /* else Accept closes ipcFd before it reads */
     if (FCGX_Accept_r(&fcgx) != 0) {
-        pipe_read = fcgx.ipcFd; /* it has closed it; by now the number may be somebody else's */
+        pipe_read = fcgx.ipcFd; /* it has closed it; the number may be in use again by now */
         renew_pipe();
         return err_set(eb, ERR_INVALID, "the FastCGI parameters cannot be read");
     }

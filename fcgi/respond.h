@@ -1,6 +1,4 @@
-/* respond: what all kinds of requests share: responses that are whole, and whether they are
- * welcome.
- */
+/* respond: what all kinds of requests share: responses that are whole, and refusals. */
 #ifndef FCGI_RESPOND_H
 #define FCGI_RESPOND_H
 
@@ -28,7 +26,7 @@ void respond_reply(struct conn *c, const struct buf *b);
  * finishes *q. False: it was refused, and that has been answered. */
 bool respond_query(struct conn *c, const struct request *r, const struct access *access,
                    enum query_kind kind, struct query *q);
-/* For what may not be done: the access's status, or that of what it does not cover. */
+/* Refuses what access does not cover: 401 where a token might help, else 403. */
 void respond_denied(struct conn *c, const struct access *access, const char *why);
 
 /* When the token that allows this ends, by the loop's clock; DEADLINE_NEVER. */

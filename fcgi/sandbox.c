@@ -49,7 +49,7 @@ static const char *const allowed[] = {
     "gettimeofday time getpid gettid getrandom uname sysinfo getrusage exit exit_group",
 };
 
-/* Nothing here asks for these, ever: only an intruder does. io_uring_setup is on no list: libuv
+/* Nothing here ever makes these calls: only an intruder does. io_uring_setup is on no list: libuv
  * asks for it with each loop, and goes without. */
 static const char *const deadly[] = {
     "execve execveat fork vfork ptrace process_vm_readv process_vm_writev process_madvise",
@@ -98,7 +98,7 @@ add_lines(struct rules *r, uint32_t action, const char *const *lines, size_t n)
     }
 }
 
-/* Calls that are as good as their arguments. */
+/* Calls that are allowed only with certain arguments. */
 static void
 add_conditions(struct rules *r)
 {

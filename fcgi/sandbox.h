@@ -1,7 +1,7 @@
 /* sandbox: what a responder gives up once it is ready to serve.
  *
  * A seccomp filter lets only those system calls through that serving needs. What is not on the list
- * fails with ENOSYS or EPERM and is told in the kernel's log; what only an intruder would call
+ * fails with ENOSYS or EPERM and is reported in the kernel's log; what only an intruder would call
  * (execve, ptrace, mount …) kills the process. The process can never gain privileges again.
  *
  * sandbox_enter() comes after the listening sockets are open: nothing that makes those is allowed

@@ -100,7 +100,7 @@ expire_unsigned_in(const struct server *s, const struct conn_list *list)
     return n;
 }
 
-/* A key goes so seldom that a list of those whom one has let in is not worth its memory. */
+/* Keys are removed so rarely that a list of those that each has let in is not worth its memory. */
 size_t
 seat_expire_unsigned(struct server *s)
 {

@@ -25,10 +25,10 @@
 enum {
     ACCEPT_MAX = 256,      /* connections per turn and socket */
     ACCEPT_PAUSE_MS = 100, /* after running out of descriptors */
-    PAUSE_LOG_MS = 10000,  /* it is told so often while it lasts */
+    PAUSE_LOG_MS = 10000,  /* it is logged this often while it lasts */
     LINGER_MS = 2000,      /* for the peer to close after the response */
     DRAIN_TICK_MS = 20,
-    GATHER_MS = 100, /* heartbeats that are due so soon go out together */
+    GATHER_MS = 100, /* heartbeats that are due within this time go out together */
     REST_US = 1000,  /* between two looks whether a round is over */
 };
 
@@ -88,7 +88,8 @@ stage_accept(struct server *s)
     struct conn_queue now;
     struct conn *c;
 
-    /* Whoever has more to say than is read at once links itself in again, for the next turn. */
+    /* A connection with more to read than is read at once links itself in again, for the next
+     * turn. */
     TAILQ_INIT(&now);
     TAILQ_CONCAT(&now, &s->readable, in_readable);
     for (int i = 0; s->accept_due && i < s->n_sockets; i++)
@@ -152,7 +153,7 @@ stage_replay(struct server *s)
 
 /* ---- flush ---- */
 
-/* Whoever has used up its share links itself in again, for the next turn. */
+/* A connection that has used up its share links itself in again, for the next turn. */
 static void
 flush_queue(struct conn_queue *queue)
 {

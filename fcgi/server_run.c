@@ -15,7 +15,7 @@
 
 enum {
     RESERVED = 48,    /* descriptors for all but connections: SQLite, settings and keys */
-    PLACES_PART = 16, /* one of so many connections is no seat's: pages, POSTs, refusals … */
+    PLACES_PART = 16, /* 1/16 of the connections is kept from seats: pages, POSTs, refusals … */
     PLACES_MIN = 4,
     PLACES_MAX = 256, /* … of which a web server has no more at a time */
 };
@@ -288,7 +288,7 @@ serve_until_stopped(struct server *s, struct settings *settings, struct store *s
     give_up_rights(settings);
     loop_run(s, server_turn);
     loop_hold_signals();                /* asked for again, the end is not cut short */
-    if (s->stop_asked > s->stop_served) /* told to us after the last turn */
+    if (s->stop_asked > s->stop_served) /* it came after the last turn */
         s->reopening = false;
     server_close(s);
     return ERR_OK;

@@ -51,7 +51,7 @@ struct server {
     TAILQ_HEAD(history_queue, history_job) history; /* reads that the reader does not have yet */
     struct history_queue history_reading;           /* those that it has */
     uint64_t unsent;         /* bytes that are kept for clients whose sockets are full */
-    int64_t unsent_log_ms;   /* not before is it logged again that they are too many */
+    int64_t unsent_log_ms;   /* when it may be logged again that they are too many */
     uint64_t history_unsent; /* bytes of responses that wait for their clients */
     uint64_t upload_memory;  /* bodies of POSTs that have not been written yet */
 
@@ -60,7 +60,7 @@ struct server {
     struct conn_queue patient; /* ready too: streams, whose turn is the next round */
     struct round round;
     uint64_t n_conns, n_seats, conns_max, seats_max; /* the maxima by the descriptor limit */
-    int64_t pause_log_ms; /* not before is a pause of accepting told again */
+    int64_t pause_log_ms; /* when a pause of accepting may be logged again */
 
     struct jws_keys token_keys;   /* none: tokens are not used */
     struct grants open;           /* what --public-topics says; empty without it */
@@ -85,7 +85,7 @@ struct server {
     struct counters counters;
 };
 
-/* Of whatever is no stream: problems, pages, positions. */
+/* Of everything that is not a stream: problems, pages, positions. */
 static inline const struct dialect *
 server_dialect(const struct server *s)
 {

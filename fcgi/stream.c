@@ -41,7 +41,7 @@ sub_of(const struct conn *c)
     return &((struct stream *)c->using)->seat.sub;
 }
 
-/* Evenly from low to high. Statistics only, nothing that must not be guessed. */
+/* Evenly from low to high. Good for spreading clients, not for secrets. */
 static int64_t
 between(int64_t low, int64_t high)
 {
@@ -95,8 +95,8 @@ run_beginning(struct reader_job *job, struct store *store, enum err *err, struct
     return done;
 }
 
-/* What the client is told before anything else: that it begins elsewhere than it asked to, or with
- * fewer events than it asked for. */
+/* What is sent to the client before anything else: that it begins elsewhere than it asked to, or
+ * with fewer events than it asked for. */
 static void
 send_news(struct conn *c, const struct beginning *b)
 {

@@ -12,7 +12,7 @@ struct server;
 void stream(struct conn *c, const struct request *r, const struct access *access);
 void stream_head(struct conn *c, const struct request *r, const struct access *access);
 
-/* Sends a comment so that nobody takes silence for death. */
+/* Sends a comment, so that silence is not taken for death. */
 void stream_heartbeat(struct conn *c);
 
 #endif

@@ -6,9 +6,9 @@
  * are news, because events were deleted. It reads ahead only as far as the loop has taken the pages
  * before: memory is bounded.
  *
- * tail_hint() says that somebody has probably committed. The hint comes from the write to the WAL,
+ * tail_hint() says that there has probably been a commit. The hint comes from the write to the WAL,
  * which is just before the commit can be seen, so a look that finds nothing is repeated at growing
- * intervals; PRAGMA data_version tells whether there is anything to read, so that a commit of other
+ * intervals; PRAGMA data_version says whether there is anything to read, so that a commit of other
  * tables costs a look and no more. It is polled every poll_ms in case a hint was missed. A database
  * error is logged once until it is gone, and tried again every poll_ms.
  *

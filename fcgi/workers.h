@@ -1,9 +1,9 @@
 /* workers: several responders on the same sockets.
  *
  * Each worker follows the table for itself; nothing is shared but the listening sockets, so SQLite
- * is the only bus. The parent does no work: it passes signals on, starts a worker again that has
- * died, and ends when all have ended. Fork first: no thread, no database connection, no libfcgi may
- * exist before. */
+ * is the only bus. The parent does no work: it passes signals on, restarts a worker that has died,
+ * and ends when all have ended. Fork first: no thread, no database connection, no libfcgi may exist
+ * before. */
 #ifndef FCGI_WORKERS_H
 #define FCGI_WORKERS_H
 

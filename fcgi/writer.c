@@ -17,7 +17,7 @@ struct writer {
     size_t waiting;
     bool stop;
     struct writer_job_list taken; /* the loop's own, like this one: */
-    bool submitted;               /* something that the thread was not told of */
+    bool submitted;               /* something that the thread was not woken for */
     struct store *store;          /* the thread's own, like these: */
     bool failing;                 /* an error is known and logged */
     int64_t refused_log_ms;       /* not before is a refusal logged again */
@@ -198,7 +198,7 @@ follow_queue(void *context)
         write_group(w, &group);
         pthread_mutex_lock(&w->lock);
         TAILQ_CONCAT(&w->done, &group, next);
-        /* Whoever is woken wants this lock. */
+        /* The thread that is woken wants this lock. */
         pthread_mutex_unlock(&w->lock);
         w->wake(w->context);
         pthread_mutex_lock(&w->lock);

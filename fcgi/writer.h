@@ -31,8 +31,8 @@ enum err writer_start(struct writer **writer, struct store *store,
 void writer_stop(struct writer *w);
 void writer_destroy(struct writer *w);
 
-/* False when the queue is full; the job stays the caller's. The thread is told by writer_go(), once
- * for all that came in one turn: woken by the first of them it would make a group of one. */
+/* False when the queue is full; the job stays the caller's. The thread is woken by writer_go(),
+ * once for all that came in one turn: woken by the first of them it would make a group of one. */
 bool writer_submit(struct writer *w, struct writer_job *job);
 void writer_go(struct writer *w);
 /* What is done, one after the other; NULL = nothing more at present. */

@@ -71,7 +71,7 @@ check(struct writer_job *job, struct event *events, size_t n, size_t event_max)
 /* ---- appending ---- */
 
 /* ERR_EXISTS unless it is a new request, or this very one again. Where the key's event is of a
- * topic that the publisher may not write, nothing is said of what it looks like. */
+ * topic that the publisher may not write, nothing is revealed of it. */
 static enum err
 check_request(struct writer_job *job, struct store *store, const struct event *events, size_t n)
 {
@@ -92,8 +92,8 @@ check_request(struct writer_job *job, struct store *store, const struct event *e
 }
 
 /* A key is a promise about one event: the same key for another topic is no repetition, and
- * answering with the first one's id would tell about a topic that the publisher may know nothing
- * of. */
+ * answering with the first one's id would reveal something about a topic that the publisher may not
+ * read. */
 static enum err
 append(struct writer_job *job, struct store *store, const struct event *event, size_t i, size_t n)
 {

@@ -21,7 +21,7 @@ struct writer_job {
     struct grants may; /* the topics that may be written; owned */
     void *owner;       /* these four are not looked at */
     size_t memory;     /* of the body, as counted */
-    size_t timed;      /* of the body, when its time began anew */
+    size_t timed;      /* of the body, when its time started again */
     int64_t announced; /* bytes of the body as CONTENT_LENGTH says, -1 when it does not */
     /* out */
     enum err err; /* ERR_INVALID, ERR_DENIED, ERR_EXISTS (a key is another topic's, or another

@@ -107,7 +107,7 @@ accept_choose(struct text accept)
                                                                              : ACCEPT_ANY;
 }
 
-/* A tag is found by its quotes, which stand in no tag. */
+/* A tag is found by its quotes, which cannot occur inside one. */
 bool
 accept_none_match(struct text if_none_match, struct text tag)
 {

@@ -61,7 +61,8 @@ find_cookie(struct text cookies, const char *name, struct text *value)
     return found;
 }
 
-/* Of two headers, or two cookies that a page of a sister domain may have set, none is better. */
+/* Two headers, or two cookies (a page of a sister domain may have set one), are ambiguous: neither
+ * is used. */
 static enum source
 find_token(const struct access_rules *rules, const struct request *r, struct text *token)
 {
@@ -129,7 +130,7 @@ decide_read(const struct access_rules *rules, const struct request *r, const str
 
     grants_init(&server);
     err = server_read(rules, r, t, &server);
-    if (err == ERR_INVALID) { /* the web server's mistake: nobody gets in by it */
+    if (err == ERR_INVALID) { /* the web server's mistake must not let anybody in */
         deny(a, 403, "", "the web server's FRESHET_TOPICS is malformed");
         err = ERR_OK;
     } else if (err == ERR_OK && t) {
@@ -165,7 +166,7 @@ decide_write(const struct access_rules *rules, const struct request *r, struct t
         deny(a, 403, "", "pages of this origin may not publish here");
 }
 
-/* True when nothing lets this request in but a token. */
+/* True when only a token could let this request in. */
 static bool
 needs_token(const struct access_rules *rules, const struct request *r, bool writing)
 {

@@ -6,14 +6,14 @@
  *                    FRESHET_PUBLISH: "on", anything else forbids it, absent: it says nothing
  *   a token          its claims; see token.h. Only when there is a --token-key
  *
- * For whom neither says anything may read what is public (--public-topics), and publish nothing.
- * Where it is not said what is public, it is everything without --token-key and nothing with it. A
- * request that may read nothing, or write, only with a token gets 401, and so does a token that is
- * not good, even where the web server would let everybody in. A token is taken from "Authorization:
- * Bearer" or from the cookie --token-cookie, from nowhere else.
+ * A request of which neither says anything may read what is public (--public-topics) and publish
+ * nothing. Without --public-topics everything is public if there is no --token-key, and nothing if
+ * there is one. A request that could read, or write, only with a token gets 401; so does one whose
+ * token is not good, even where the web server would let it in without. A token is taken from
+ * "Authorization: Bearer" or from the cookie --token-cookie, from nowhere else.
  *
  * What changes something must come from a page that may do so (cors_may_write()), unless the
- * request has a bearer token: no foreign page can add that without being asked about by CORS. */
+ * request has a bearer token: a foreign page cannot add one without a CORS preflight. */
 #ifndef HTTP_ACCESS_H
 #define HTTP_ACCESS_H
 

@@ -28,7 +28,7 @@ new_event(struct body *b)
     return e;
 }
 
-/* *room has the bytes for what is not as it stands in the value. */
+/* *room takes the texts that differ from their bytes in the value. */
 static enum err
 read_event(struct body *b, struct text value, char **room, struct errbuf *eb)
 {
@@ -113,7 +113,7 @@ parse_form(struct body *b, struct text bytes, struct errbuf *eb)
     return ERR_OK;
 }
 
-/* All that is decoded is at most as long as what it was sent as. */
+/* A decoded text is never longer than what was sent. */
 enum err
 body_parse(struct body *b, enum body_format format, struct text bytes, struct errbuf *eb)
 {

@@ -17,7 +17,7 @@ enum body_format {
 struct body {
     struct event *events;
     size_t n, capacity;
-    char *room;    /* what of the events' texts is not as it stands in the body */
+    char *room;    /* the events' texts that differ from their bytes in the body */
     char *form[4]; /* the decoded fields of a form */
 };
 

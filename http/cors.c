@@ -109,7 +109,7 @@ split_host(struct text s, struct text *host, struct text *port)
 
 /* The page's host and port are those that it writes to. Browsers leave the scheme's own port out of
  * an Origin. Where the web server passes a Host without port (Debian's nginx always does), the port
- * is the one it listens on. What came by TLS does not come from a page without. */
+ * is the one it listens on. A request over TLS does not come from a page without TLS. */
 static bool
 is_same_origin(const struct request *r)
 {
@@ -132,7 +132,7 @@ is_same_origin(const struct request *r)
            text_equal(port, site_port);
 }
 
-/* Where the browser itself says how the two relate, no comparison is better. */
+/* Where the browser itself says how the two origins relate, no comparison is better. */
 bool
 cors_may_write(const char *list, const struct request *r)
 {

@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include "http/request.h"
 
-/* ERR_INVALID names what is no origin as browsers write it. NULL is the empty list. */
+/* ERR_INVALID names what is not an origin as browsers write it. NULL is the empty list. */
 enum err cors_check_list(const char *list, struct errbuf *eb);
 
 bool cors_listed(const char *list, struct text origin);
@@ -22,9 +22,9 @@ void cors_headers(const char *list, const struct request *r, struct buf *out);
 void cors_preflight(const char *list, const struct request *r, struct buf *out);
 
 /* Whether a request that changes something may come from where it comes from: a listed origin, or
- * the very origin that it goes to. A browser always tells; who tells nothing is believed to be no
- * browser, unless it sends cookies. So a foreign page cannot use a login that its visitor has here.
- */
+ * the very origin that it goes to. Browsers always send Origin or Sec-Fetch-Site with it. A request
+ * with neither is taken for a program's, unless it has cookies. So a foreign page cannot use a
+ * login that its visitor has here. */
 bool cors_may_write(const char *list, const struct request *r);
 
 #endif

@@ -55,7 +55,7 @@ header_is_type(struct text content_type, const char *type)
     return header_next(&content_type, ';', &named) && header_same(named, type);
 }
 
-/* Takes the quotes and what escapes off; NULL when that is no String. */
+/* Removes the quotes and the escapes; NULL when it is not a String (RFC 8941). */
 static char *
 unquote(char *value)
 {

@@ -272,8 +272,8 @@ parse_last(struct parse *p)
     return ERR_OK;
 }
 
-/* Going back begins at a position of this database; a cursor of another one is told like any that
- * cannot be honoured, and the page is then the newest. */
+/* Going back begins at a position of this database; a cursor of another one is reported like any
+ * that cannot be honoured, and the page is then the newest. */
 static enum err
 parse_before(struct parse *p)
 {

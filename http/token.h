@@ -5,8 +5,8 @@
  *     {"exp": 1770000000, "nbf": …, "aud": "events", "iss": "https://login.example",
  *      "freshet": {"read": ["news", "user-42-*"], "write": ["chat"]}}
  *
- * What is absent in "freshet" is granted to nobody. A token that names an audience is only for
- * those who are named (RFC 7519, 4.1.3): it is refused unless --token-audience is among them. */
+ * What is absent in "freshet" is granted to nobody. A token that names audiences is only for these
+ * (RFC 7519, 4.1.3): it is refused unless --token-audience is among them. */
 #ifndef HTTP_TOKEN_H
 #define HTTP_TOKEN_H
 
@@ -18,10 +18,10 @@
 #define TOKEN_NEVER INT64_MAX
 
 struct token_rules {
-    struct jws_key key;   /* owned by whoever made it; without bytes and without keys below, tokens
+    struct jws_key key;   /* owned by the caller; without bytes and without keys below, tokens
                            * are not used at all */
     const char *audience; /* NULL: only tokens without an audience are good */
-    const char *issuer;   /* NULL: whoever has the key */
+    const char *issuer;   /* NULL: any issuer that has the key */
     int64_t leeway_ms;    /* how far the issuer's clock may be off */
     const struct jws_keys *keys; /* instead of the key above, several that are ready; or NULL */
 };

@@ -59,7 +59,7 @@ check_source(const struct job *job, struct errbuf *eb)
     return err_set(
         eb, ERR_INVALID,
         "--source: %s is a pipe, which cannot be read again from where it was left; give a "
-        "file, or let --key-from tell repeated events",
+        "file, or use --key-from to recognise repeated events",
         source_name(job->source));
 }
 

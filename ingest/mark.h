@@ -26,7 +26,7 @@ struct mark {
 enum err mark_take(struct mark *m, int fd, int64_t offset);
 
 /* *fits: the open file has the bytes before m->offset that it had when m was taken. ERR_IO (errno
- * says why) when that cannot be read: then nobody knows. */
+ * says why) when that cannot be read: then it is not known. */
 enum err mark_fits(const struct mark *m, int fd, bool *fits);
 
 static inline bool

@@ -2,7 +2,7 @@
  * read again. Items of SSE are written as SSE blocks.
  *
  * It is on disk before the position moves past the item: after a crash an item may stand in it
- * twice, but never not at all. */
+ * twice, but none is missing. */
 #ifndef INGEST_REJECTS_H
 #define INGEST_REJECTS_H
 

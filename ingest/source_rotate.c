@@ -9,7 +9,7 @@
 
 enum {
     PATIENCE_MS = 5000,  /* a new file may be made before it gets its mode */
-    REPORT_MS = LOOK_MS, /* and is not worth a word when it does at once */
+    REPORT_MS = LOOK_MS, /* and is not worth a message when it gets it at once */
 };
 
 /* ---- rotation ---- */

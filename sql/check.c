@@ -103,7 +103,7 @@ head_number(const unsigned char *p)
     return (int64_t)p[0] << 24 | p[1] << 16 | p[2] << 8 | p[3];
 }
 
-/* A finding that no statement cures. Said once, since it is several lines. */
+/* A finding that no statement fixes. Said once, since it is several lines. */
 __attribute__((format(printf, 3, 4))) static void
 check_damage(struct check *c, const char *part, const char *format, ...)
 {
@@ -418,9 +418,8 @@ one_line(char *line, size_t size, const unsigned char *text)
             *p = ' ';
 }
 
-/* Rows that an index lacks come one by one, and one cure is for all of them: only the first is
- * told.
- */
+/* Rows that an index lacks come one by one, and one fix serves all of them: only the first is
+ * reported. */
 static void
 structure_finding(struct check *c, const char *message, int *of_index)
 {

@@ -1,5 +1,4 @@
-/* check: holds a database file against what freshet promises, and says of each part whether it
- * does.
+/* check: checks a database file against what freshet promises, part by part.
  *
  * Made for files that may be damaged: nothing is taken for granted that store_open() insists on, a
  * part that cannot be read is a finding like any other, and the parts after it are still looked at.
@@ -22,8 +21,8 @@ enum check_level {
     CHECK_BROKEN, /* a promise does not hold */
 };
 
-/* One finding; valid during the call. part is a word such as "schema". cure says what to do, ""
- * where there is nothing. Bytes of the database that stand in the texts may be anything. */
+/* One finding; valid during the call. part is a word such as "schema". cure is what fixes it, ""
+ * where nothing is to be done. Bytes of the database that stand in the texts may be anything. */
 typedef void check_sink(void *context, enum check_level level, const char *part, const char *what,
                         const char *cure);
 

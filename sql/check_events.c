@@ -46,7 +46,8 @@ judge(sqlite3_stmt *st, int made_as, struct errbuf *why)
     return event_check(&e, SIZE_MAX, why);
 }
 
-/* The schema cannot ask for UTF-8, only our programs do: who writes with others may not know. */
+/* The schema cannot ask for UTF-8, only our programs do: those who write with other programs may
+ * not know. */
 static const char *
 not_utf8(sqlite3_stmt *st)
 {
@@ -104,7 +105,7 @@ read_page(struct check *c, sqlite3_stmt *st, struct tally *t, int64_t *n)
     }
     sqlite3_reset(st);
     if (err == ERR_CORRUPT)
-        check_bad(c, CHECK_ODD, PART, "mend the structure first",
+        check_bad(c, CHECK_ODD, PART, "fix the structure first",
                   "the rows from id %" PRId64 " on were not looked at", t->next);
     return err;
 }

@@ -28,12 +28,12 @@ void check_good(struct check *c, const char *part, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void check_bad(struct check *c, enum check_level level, const char *part, const char *cure,
                const char *format, ...) __attribute__((format(printf, 5, 6)));
-/* One that freshet's own cure is known for: sqlite3 FILE "SQL". */
+/* A finding that one statement fixes: sqlite3 FILE "SQL". */
 void check_cure(struct check *c, const char *part, const char *sql, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* After a failed sqlite3 call. What only this moment is to blame for is given back and ends the
- * check; everything else is a finding about the part, and ERR_CORRUPT ends that part. */
+/* After a failed sqlite3 call. Transient errors (busy, no memory) are returned and end the check;
+ * everything else is a finding about the part, and ERR_CORRUPT ends that part. */
 enum err check_trouble(struct check *c, const char *part);
 
 /* Prepares; NULL after an error, which is check_trouble()'s and in *err. */

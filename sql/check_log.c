@@ -196,14 +196,14 @@ judge_pruned(struct check *c, const struct log_facts *log)
     if (log->pruned < 0 || log->pruned > newest)
         check_cure(c, "pruned", sql,
                    "%sfeed.pruned_through is %" PRId64 ", but ids were given only up to %" PRId64
-                   ": clients are told that events are gone which never were",
+                   ": clients are told that events are gone that never existed",
                    CHECK_PREFIX(c), log->pruned, newest);
     else if (below > 0)
         check_bad(c, CHECK_ODD, "pruned",
                   "nothing if somebody deleted single events; freshet prune removes the rest",
                   "%" PRId64 " events are at or below %" PRId64
-                  ", the highest id that was deleted: who resumes among them is told that some "
-                  "are gone",
+                  ", the highest id that was deleted: a client that resumes among them is told "
+                  "that some are gone",
                   below, log->pruned);
     else if (next > log->pruned + 1)
         check_bad(c, CHECK_ODD, "pruned", sql,

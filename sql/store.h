@@ -69,7 +69,7 @@ int64_t store_wal_bytes(const struct store *s);
 /* As it was given to store_open(); valid until store_close(). */
 const char *store_path(const struct store *s);
 
-/* Where its write-ahead log is, which need not be there: SQLite puts it beside the file that a link
+/* Where its write-ahead log is, which need not exist: SQLite puts it beside the file that a link
  * leads to. Absolute; valid until store_close(). */
 const char *store_wal_path(const struct store *s);
 
@@ -95,7 +95,7 @@ enum err store_data_version(struct store *s, int64_t *version, struct errbuf *eb
  * Returning false says that this event was NOT taken and ends the page before it. */
 typedef bool store_sink(void *context, const struct event *e);
 
-/* How far one call goes before it comes back, so that whoever waits behind it has its turn. A call
+/* How far one call goes before it comes back, so that others that wait have their turn. A call
  * always looks at one row at least, whatever that row costs. */
 struct store_step {
     uint32_t rows; /* at most this many are looked at */
@@ -207,7 +207,7 @@ struct store_holder {
     bool same;  /* it has the topic, the type and the data that were asked for */
     char topic[EVENT_TOPIC_MAX + 1];
 };
-/* Inside a transaction. Who has the event's key. */
+/* Inside a transaction. The event that has this one's key, if there is one. */
 enum err store_key_holder(struct store *s, const struct event *e, struct store_holder *holder,
                           struct errbuf *eb);
 
@@ -235,7 +235,7 @@ enum err store_set_cursor(struct store *s, const char *source, const char *posit
 enum err store_renew_epoch(struct store *s, struct errbuf *eb);
 
 /* Deletes up to rows_max of the oldest events with id <= through (inside a transaction of its own);
- * *deleted tells how many. Call again until it is 0. */
+ * *deleted is how many. Call again until it is 0. */
 enum err store_prune(struct store *s, int64_t through, uint32_t rows_max, uint32_t *deleted,
                      struct errbuf *eb);
 

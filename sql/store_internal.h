@@ -32,8 +32,8 @@ struct store {
 
 /* ERR_MISSING, ERR_IO, or ERR_FOREIGN for what is no regular file. */
 enum err store_check_file(const char *path, struct errbuf *eb);
-/* Such a file must not be opened: SQLite would remove the WAL that lies beside it, whosever that
- * is. */
+/* Such a file must not be opened: SQLite would remove the WAL that lies beside it, whatever
+ * database that belongs to. */
 bool store_is_empty_file(const char *path);
 /* Both of them: ERR_MISSING also for an empty file. */
 enum err store_check_made(const char *path, struct errbuf *eb);
@@ -54,8 +54,8 @@ enum err store_ask(struct store *s, enum question question, int64_t *answer, str
 enum { FOR_READ = 1, FOR_WRITE = 2, FOR_FULL = 4, FOR_NORMAL = 8, FOR_MAKING = 16 };
 enum err store_set_up(struct store *s, unsigned modes, struct errbuf *eb);
 
-/* Having read something, the connection has the WAL open, and keeps it as long as it is there:
- * whoever wants to remove it must be the last. So it is noted once. */
+/* Having read something, the connection has the WAL open, and keeps it as long as it is there: only
+ * the last connection can remove it. So it is noted once. */
 void store_note_wal(struct store *s);
 /* Before closing. The last one to close writes the WAL into the database, and removes what has the
  * WAL's name. What others have written into a WAL that came after ours must not go that way. */

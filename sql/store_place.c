@@ -54,7 +54,7 @@ store_place(const struct store *s)
     off_t wal_size;
     enum wal wal = look_at_wal(s, &wal_size);
 
-    if (stat(s->path, &st) != 0) /* should the file only be out of reach, reading will tell */
+    if (stat(s->path, &st) != 0) /* should the file only be out of reach, reading will fail */
         return errno == ENOENT ? STORE_GONE : STORE_IN_PLACE;
     sqlite3_file_control(s->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
     if (moved && wal == WAL_OURS && wal_size > 0)

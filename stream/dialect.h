@@ -1,10 +1,10 @@
-/* dialect: how the log is spoken to a client: how a position is written and read, what `data:` of
- * an event holds, and which signals there are. Pure.
+/* dialect: how the log speaks to a client: how a position is written and read, what `data:` of an
+ * event holds, and which signals there are. Pure.
  *
  * The plain dialect sends the data as it is stored. In the envelope (envelope=1) `data:` is the
  * event as history pages have it, {"id","topic","type","created","data"}, for clients of several
  * topics. Frames of each dialect that is in use are encoded once and shared; every other layer
- * passes a const struct dialect * on and looks inside nowhere. */
+ * passes a const struct dialect * on and never looks inside. */
 #ifndef STREAM_DIALECT_H
 #define STREAM_DIALECT_H
 
@@ -43,7 +43,7 @@ enum dialect_signal { DIALECT_LIVE, DIALECT_AT };
 void dialect_position(const struct dialect *d, struct buf *out, enum dialect_signal signal,
                       int64_t id);
 
-/* Appends freshet:reset: what a client is told whose position could not be honoured,
+/* Appends freshet:reset, for a client whose position could not be honoured:
  * {"reason":…,"requested":…,"oldest":…,"newest":…}. requested is what it sent. */
 void dialect_reset(const struct dialect *d, struct buf *out, enum cursor_reset why,
                    struct text requested, const struct marks *m);

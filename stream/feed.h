@@ -1,9 +1,9 @@
-/* feed: one distinct subscription in one dialect, shared by everybody who made it.
+/* feed: one distinct subscription in one dialect, shared by all clients that have it.
  *
  * It knows which events of the window match: a ring of {id, sequence number} in id order, filled as
- * events are published and, on demand, downwards when somebody's position lies below. The feed of
- * everything needs no ring: the window itself is its list. It also holds the pages that were read
- * from the table for its subscribers, and the two lists its subscribers are in.
+ * events are published and, on demand, downwards when a subscriber's position lies below. The feed
+ * of everything needs no ring: the window itself is its list. It also holds the pages that were
+ * read from the table for its subscribers, and the two lists its subscribers are in.
  *
  * Invariant: every matching event with feed_floor() < id <= window head is in the ring and in the
  * window. A position at or above the floor is LIVE, one below is BEHIND and goes on from pages.
@@ -44,11 +44,11 @@ TAILQ_HEAD(page_list, page);
 struct page_request {
     struct feed *feed; /* holds a reference */
     int64_t after;
-    uint64_t lane;          /* of the first that waits: see fcgi/reader.h */
-    uint32_t waiting;       /* subscribers; when the last one leaves, the request is given up */
-    bool first;             /* for somebody who has had nothing yet: a short page comes sooner */
-    bool taken;             /* by hub_next_request() */
-    atomic_bool *cancelled; /* set by whoever takes it, may be NULL: becomes true when given up */
+    uint64_t lane;    /* of the first that waits: see fcgi/reader.h */
+    uint32_t waiting; /* subscribers; when the last one leaves, the request is given up */
+    bool first;       /* for a subscriber that has had nothing yet: a short page comes sooner */
+    bool taken;       /* by hub_next_request() */
+    atomic_bool *cancelled; /* the taker's, may be NULL: becomes true when given up */
     TAILQ_ENTRY(page_request) in_feed, in_queue;
 };
 TAILQ_HEAD(page_request_list, page_request);
@@ -65,8 +65,8 @@ struct feed {
     int64_t floor_id;              /* see feed_floor() */
     uint32_t refs;                 /* subscribers and jobs that name this feed */
     bool dirty;
-    struct subscriber_list live;    /* whoever is served from memory */
-    struct subscriber_list waiting; /* whoever waits for a page */
+    struct subscriber_list live;    /* those that are served from memory */
+    struct subscriber_list waiting; /* those that wait for a page */
     struct page_list pages;
     struct page_request_list requests; /* pages that are being fetched */
     TAILQ_ENTRY(feed) in_dirty;
@@ -80,7 +80,7 @@ void feed_destroy(struct feed *f);
 
 /* An event that matches was appended to the window. */
 void feed_append(struct feed *f, int64_t id, uint64_t seq);
-/* Memory does not know what matches up to id: whoever is below must ask the table. */
+/* Memory does not know what matches up to id: a subscriber below must ask the table. */
 void feed_restart(struct feed *f, int64_t id);
 /* The sequence number last appended; UINT64_MAX = none. */
 uint64_t feed_last_seq(const struct feed *f);

@@ -1,8 +1,8 @@
 /* page: a piece of the log as one reader read it from the table: frames, ready to be sent.
  *
  * It holds every event that matches a filter with after < id <= through, in id order, encoded. A
- * page is built by one thread, handed over whole, and read-only from then on; whoever holds it
- * destroys it. It may be empty and still say something: that nothing matches up to `through`. */
+ * page is built by one thread, handed over whole, and read-only from then on; its holder destroys
+ * it. It may be empty and still say something: that nothing matches up to `through`. */
 #ifndef STREAM_PAGE_H
 #define STREAM_PAGE_H
 
@@ -60,8 +60,8 @@ void page_ask(struct page *p, struct question_index *index);
 
 enum page_added { PAGE_ADDED, PAGE_IS_FULL, PAGE_NO_MEMORY };
 
-/* Encodes e at the end; with_names for pages that fill a window. When it is full (so many bytes) or
- * memory ran out, nothing is added and the events that are in it stay valid. */
+/* Encodes e at the end; with_names for pages that fill a window. When it is full or memory ran out,
+ * nothing is added and the events that are in it stay valid. */
 enum page_added page_add(struct page *p, const struct event *e, bool with_names);
 
 /* Whether the page can tell what an event answers to the question. */

@@ -1,6 +1,6 @@
 #include "stream/position.h"
 
-/* Where a client goes on whose own position cannot be honoured. */
+/* Where a client goes on when its own position cannot be honoured. */
 static int64_t
 instead(const struct start *start, const struct marks *m)
 {

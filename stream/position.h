@@ -1,7 +1,7 @@
 /* position: where a client stands in the log, and what it has missed.
  *
- * A position means "everything up to and including this id is known to the client". Here stands, in
- * one place, the rule behind "nothing is lost silently": where a client begins, whether events that
+ * A position means "everything up to and including this id is known to the client". This is the one
+ * place for the rule behind "nothing is lost silently": where a client begins, whether events that
  * it has not had were deleted, and what it is told. Pure: the marks of the table are arguments. */
 #ifndef STREAM_POSITION_H
 #define STREAM_POSITION_H

@@ -88,7 +88,7 @@ subscription_add_where(struct subscription *s, struct text source, struct errbuf
     return err;
 }
 
-/* Adds to `kept` what of the wanted pattern is granted. */
+/* Adds to `kept` the part of the wanted pattern that is granted. */
 static enum err
 add_granted(struct subscription *kept, struct text wanted, const struct text *grants,
             size_t n_grants, struct errbuf *eb)

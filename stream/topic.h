@@ -1,8 +1,8 @@
 /* topic: patterns that choose topics.
  *
  * A pattern is a topic, which matches itself, or a prefix followed by one '*' at its very end,
- * which matches every topic that starts so; "*" matches all. A '*' elsewhere is an ordinary byte.
- */
+ * which matches every topic that starts with it; "*" matches all. A '*' elsewhere is an ordinary
+ * byte. */
 #ifndef STREAM_TOPIC_H
 #define STREAM_TOPIC_H
 
