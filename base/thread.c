@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 enum err
@@ -15,6 +16,12 @@ thread_start(pthread_t *thread, void *(*run)(void *), void *context, struct errb
     failed = pthread_create(thread, NULL, run, context);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return failed ? err_set(eb, ERR_IO, "cannot start a thread: %s", strerror(failed)) : ERR_OK;
+}
+
+void
+thread_give_way(int nice)
+{
+    setpriority(PRIO_PROCESS, 0, nice); /* 0: this thread. Without it all goes on as well */
 }
 
 void

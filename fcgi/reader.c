@@ -14,6 +14,7 @@ enum {
     WAL_LOOK_US = 50000,
     REST_FIRST_US = 1000,
     REST_LAST_US = 64000,
+    READER_NICE = 5, /* a third of the others' share, when all want a processor: sched(7) */
 };
 
 TAILQ_HEAD(job_list, reader_job);
@@ -32,7 +33,7 @@ struct reader {
     TAILQ_HEAD(, lane) turn;
     struct job_list done;
     unsigned n_done;
-    bool stop;
+    bool started, stop;
     /* the thread's own */
     struct store *store;
     int64_t wal_look_us, rest_us;
@@ -133,7 +134,10 @@ run_reader(void *context)
 {
     struct reader *r = context;
 
+    thread_give_way(READER_NICE);
     pthread_mutex_lock(&r->lock);
+    r->started = true;
+    pthread_cond_signal(&r->changed);
     while (!r->stop) {
         struct reader_job *job = r->n_done < READER_AHEAD ? dequeue(r) : NULL;
         bool finished;
@@ -182,11 +186,16 @@ reader_start(struct reader **reader, struct store *store, void (*wake)(void *), 
     pthread_mutex_init(&r->lock, NULL);
     thread_condition_init(&r->changed);
     err = thread_start(&r->thread, run_reader, r, eb);
-    if (err == ERR_OK)
-        *reader = r;
-    else
+    if (err != ERR_OK) {
         reader_destroy(r);
-    return err;
+        return err;
+    }
+    pthread_mutex_lock(&r->lock); /* the sandbox would not let it lower its priority later */
+    while (!r->started)
+        pthread_cond_wait(&r->changed, &r->lock);
+    pthread_mutex_unlock(&r->lock);
+    *reader = r;
+    return ERR_OK;
 }
 
 void
