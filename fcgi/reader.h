@@ -4,7 +4,8 @@
  * other in a lane, and the lanes take turns, so a client that asks for much waits for itself. A job
  * that no client waits for any more is cancelled: it ends before its next step.
  *
- * Where processors are short the thread gives way to the tail and the loop: what is new comes first.
+ * Where processors are short the thread gives way to the tail and the loop: what is new comes
+ * first.
  *
  * Each step is a read transaction of its own. A checkpoint can only let the WAL begin again while
  * nobody reads, so when the WAL has grown large the thread rests between steps, twice as long each

@@ -3,16 +3,6 @@
 #include <assert.h>
 
 #include "base/mem.h"
-#include "stream/topic.h"
-
-/* Which feeds named this pattern ("*" for feeds of all topics). */
-struct pattern {
-    struct feed **feeds;
-    size_t n, capacity;
-    UT_hash_handle by_text;
-    size_t text_n;
-    char text[];
-};
 
 enum err
 hub_init(struct hub *h, uint64_t window_bytes, uint64_t window_events, size_t cache_max,
@@ -33,120 +23,12 @@ hub_init(struct hub *h, uint64_t window_bytes, uint64_t window_events, size_t ca
 void
 hub_finish(struct hub *h)
 {
-    assert(!h->feeds[DIALECT_PLAIN] && !h->feeds[DIALECT_ENVELOPE] && !h->patterns);
+    assert(!h->feeds[DIALECT_PLAIN] && !h->feeds[DIALECT_ENVELOPE] && !h->patterns.by_text);
     questions_finish(&h->questions);
     if (h->windows[DIALECT_ENVELOPE])
         window_finish(h->windows[DIALECT_ENVELOPE]);
     mem_free(h->windows[DIALECT_ENVELOPE]);
     window_finish(&h->window);
-}
-
-/* ---- patterns ---- */
-
-static struct pattern *
-find_pattern(struct hub *h, const char *text, size_t n)
-{
-    struct pattern *p;
-
-    HASH_FIND(by_text, h->patterns, text, n, p);
-    return p;
-}
-
-static void
-count_prefix(struct hub *h, const struct pattern *p, int change)
-{
-    struct text prefix;
-
-    if (topic_is_prefix((struct text){p->text, p->text_n}, &prefix))
-        h->prefixes[prefix.n] = (uint32_t)((int64_t)h->prefixes[prefix.n] + change);
-}
-
-static struct pattern *
-make_pattern(struct hub *h, struct text text)
-{
-    struct pattern *p = mem_zalloc(sizeof *p + text.n);
-
-    if (!p)
-        return NULL;
-    memcpy(p->text, text.p, text.n);
-    p->text_n = text.n;
-    HASH_ADD_KEYPTR(by_text, h->patterns, p->text, p->text_n, p);
-    if (!p->by_text.tbl) { /* out of memory inside uthash */
-        mem_free(p);
-        return NULL;
-    }
-    count_prefix(h, p, 1);
-    return p;
-}
-
-static void
-drop_pattern_if_unused(struct hub *h, struct pattern *p)
-{
-    if (p->n > 0)
-        return;
-    count_prefix(h, p, -1);
-    HASH_DELETE(by_text, h->patterns, p);
-    mem_free(p->feeds);
-    mem_free(p);
-}
-
-static bool
-register_pattern(struct hub *h, struct text text, struct feed *f)
-{
-    struct pattern *p = find_pattern(h, text.p, text.n);
-
-    if (!p)
-        p = make_pattern(h, text);
-    if (!p)
-        return false;
-    if (p->n == p->capacity) {
-        size_t capacity = p->capacity ? p->capacity * 2 : 1;
-        struct feed **feeds = mem_realloc(p->feeds, capacity * sizeof(struct feed *));
-
-        if (!feeds) {
-            drop_pattern_if_unused(h, p);
-            return false;
-        }
-        p->feeds = feeds;
-        p->capacity = capacity;
-    }
-    p->feeds[p->n++] = f;
-    return true;
-}
-
-static void
-unregister_pattern(struct hub *h, struct text text, const struct feed *f)
-{
-    struct pattern *p = find_pattern(h, text.p, text.n);
-
-    for (size_t i = 0; p && i < p->n; i++) {
-        if (p->feeds[i] == f) {
-            p->feeds[i] = p->feeds[--p->n];
-            drop_pattern_if_unused(h, p);
-            return;
-        }
-    }
-}
-
-static void
-unregister_feed(struct hub *h, const struct feed *f)
-{
-    if (f->what.n_topics == 0)
-        unregister_pattern(h, TEXT_LIT("*"), f);
-    for (size_t i = 0; i < f->what.n_topics; i++)
-        unregister_pattern(h, f->what.topics[i], f);
-}
-
-static bool
-register_feed(struct hub *h, struct feed *f)
-{
-    bool done = f->what.n_topics > 0 || register_pattern(h, TEXT_LIT("*"), f);
-
-    for (size_t i = 0; done && i < f->what.n_topics; i++)
-        done = register_pattern(h, f->what.topics[i], f);
-    if (!done)
-        unregister_feed(h, f);
-    return done;
 }
 
 /* ---- feeds ---- */
@@ -200,14 +82,14 @@ make_feed(struct hub *h, struct subscription *what, enum dialect_kind dialect)
     f = feed_create(what, &h->dialects[dialect], h->windows[dialect], &h->feed_memory);
     if (!f)
         return NULL;
-    if (!hold_questions(h, f) || !register_feed(h, f)) {
+    if (!hold_questions(h, f) || !patterns_add(&h->patterns, f)) {
         release_questions(h, f);
         feed_destroy(f);
         return NULL;
     }
     HASH_ADD_KEYPTR(by_key, h->feeds[dialect], f->what.key, strlen(f->what.key), f);
     if (!f->by_key.tbl) {
-        unregister_feed(h, f);
+        patterns_remove(&h->patterns, f);
         release_questions(h, f);
         feed_destroy(f);
         return NULL;
@@ -281,7 +163,7 @@ hub_release(struct hub *h, struct feed *f)
         drop_page(h, p);
     if (f->dirty)
         TAILQ_REMOVE(&h->dirty, f, in_dirty);
-    unregister_feed(h, f);
+    patterns_remove(&h->patterns, f);
     release_questions(h, f);
     HASH_DELETE(by_key, h->feeds[f->dialect->kind], f);
     h->n_feeds--;
@@ -328,7 +210,7 @@ data_matches(struct hub *h, struct feed *f, const struct passing *e)
 static void
 append_to_feeds(struct hub *h, const char *pattern, size_t n, const struct passing *e)
 {
-    struct pattern *p = find_pattern(h, pattern, n);
+    const struct pattern *p = patterns_find(&h->patterns, (struct text){pattern, n});
 
     for (size_t i = 0; p && i < p->n; i++) {
         struct feed *f = p->feeds[i];
@@ -367,7 +249,7 @@ publish_one(struct hub *h, const struct passing *e)
     append_to_feeds(h, e->label.topic.p, e->label.topic.n, e);
     memcpy(pattern, e->label.topic.p, e->label.topic.n);
     for (size_t n = 0; n <= e->label.topic.n; n++) {
-        if (h->prefixes[n] == 0)
+        if (h->patterns.prefixes[n] == 0)
             continue;
         pattern[n] = '*';
         append_to_feeds(h, pattern, n + 1, e);

@@ -19,20 +19,19 @@
 #include "stream/dialect.h"
 #include "stream/feed.h"
 #include "stream/page.h"
+#include "stream/pattern.h"
 #include "stream/subscriber.h"
 #include "stream/window.h"
 
-struct pattern;
 TAILQ_HEAD(feed_list, feed);
 
 struct hub {
     struct window window;             /* of the plain dialect, which is always there */
     struct window *windows[DIALECTS]; /* the others come with their first feed */
     struct dialect dialects[DIALECTS];
-    struct feed *feeds[DIALECTS];           /* hashes by key */
-    struct pattern *patterns;               /* hash by pattern text: which feeds named it */
-    uint32_t prefixes[EVENT_TOPIC_MAX + 1]; /* how many patterns are prefixes of this length */
-    struct questions questions;             /* conditions on the data, of all feeds */
+    struct feed *feeds[DIALECTS]; /* hashes by key */
+    struct patterns patterns;     /* which feeds named which */
+    struct questions questions;   /* conditions on the data, of all feeds */
     struct feed_list dirty;
     struct page_request_list requests; /* not taken yet, first come first served */
     struct page_list cache;            /* every page, the oldest first */

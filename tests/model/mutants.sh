@@ -16,7 +16,7 @@ limit_s=$(scaled 60) # the model itself gives up on a loop that does not end; th
 
 sources='base/base64.c base/buf.c base/err.c base/json.c base/json_string.c base/mem.c base/text.c fcgi/outlet.c
     fcgi/record.c stream/cursor.c stream/decimal.c stream/dialect.c stream/event.c
-    stream/event_json.c stream/feed.c stream/hub.c stream/page.c stream/pointer.c
+    stream/event_json.c stream/feed.c stream/hub.c stream/page.c stream/pattern.c stream/pointer.c
     stream/position.c stream/question.c stream/sse.c stream/subscriber.c stream/subscription.c stream/topic.c stream/where.c stream/window.c
     tests/model/model_client.c tests/model/model_stream.c tests/model/model_table.c'
 
