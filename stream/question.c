@@ -485,10 +485,10 @@ void
 question_index_answer(struct question_index *x, struct text data, struct buf *answers)
 {
     size_t bytes = x->words * sizeof *x->defaults;
-    char *row = buf_reserve(answers, bytes);
+    char *row = bytes > 0 ? buf_reserve(answers, bytes) : NULL;
     struct text json;
 
-    if (!row)
+    if (!row) /* nothing was ever asked, or no memory */
         return;
     memcpy(row, x->defaults, bytes);
     x->event++;
