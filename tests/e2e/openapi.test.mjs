@@ -103,7 +103,7 @@ describe('doc/openapi.json and the sources', () => {
             const named = operation(id).parameters.filter((one) => one.in === 'query');
             assert.deepEqual(Object.fromEntries(named.map((one) => [one.name, one['x-answers']])), known);
         }
-        const taken = matches('fcgi/publish.c', /text_equal\(name, TEXT_LIT\("(\w+)"\)\)/g).flat();
+        const taken = matches('fcgi/publish.c', /form_name_is\(name, "(\w+)", true\)/g).flat();
         assert.deepEqual(operation('publish').parameters.filter((one) => one.in === 'query').map((one) => one.name), taken);
     });
 
