@@ -18,15 +18,15 @@ struct settings {
 static const struct option_row rows[] = {
     OPTION(TEXT, db, "db", NULL, 0, 0, "FILE", "the database"),
     OPTION(FLAG, quick, "quick", "off", 0, 0, NULL,
-           "do not compare the indexes with the table, which takes less time"),
+           "do not compare the indexes with the table; faster"),
     OPTION(FLAG, json, "json", "off", 0, 0, NULL, "print one JSON object"),
 };
 
 static const struct option_set set = {
     .program = "freshet check",
     .usage = "--db FILE [--quick] [--json]",
-    .summary = "Verifies a database: its structure, its rules, and what it says about itself.\n"
-               "Nothing is written, and other programs may go on using it.",
+    .summary = "Verifies a database: its structure, its rules, and what it records about itself.\n"
+               "Nothing is written, and other programs may continue to use it.",
     .epilogue = "Exit status: 0 all promises hold, 1 something is broken or could not be checked,\n"
                 "75 try again.",
     .rows = rows,

@@ -118,7 +118,7 @@ judge_compression(struct doctor *d)
     struct text encoding = http_header(&d->stream, "Content-Encoding", NULL);
 
     if (!encoding.p)
-        doctor_good(d, "compression", "none, although it was offered");
+        doctor_good(d, "compression", "none, although compression was offered");
     else
         doctor_symptom(d, d->heard.last_us ? SYMPTOM_COMPRESSED : SYMPTOM_SQUEEZED,
                        "the stream is compressed (Content-Encoding: %.*s)", VALUE(encoding));
@@ -150,7 +150,7 @@ static void
 judge_passing_on(struct doctor *d)
 {
     if (strstr(d->server, "nginx") && !http_header(&d->stream, "X-Accel-Buffering", NULL).p)
-        doctor_symptom(d, SYMPTOM_NOT_PASSED_ON, "no X-Accel-Buffering comes here");
+        doctor_symptom(d, SYMPTOM_NOT_PASSED_ON, "X-Accel-Buffering does not arrive here");
 }
 
 static void

@@ -73,9 +73,9 @@ doctor_probe_history(struct doctor *d, int64_t *took_us)
         doctor_good(d, "history", "a page of history after %.1f ms", doctor_ms(*took_us));
     else if (text_starts(type, TEXT_LIT("text/event-stream")))
         doctor_symptom(d, SYMPTOM_ACCEPT_DROPPED,
-                       "a page of history was asked for, and a stream came");
+                       "a page of history was requested, and a stream came");
     else if (p.x.status)
-        doctor_symptom(d, SYMPTOM_NO_HISTORY, "asked for a page of history, status %d came",
+        doctor_symptom(d, SYMPTOM_NO_HISTORY, "a page of history was requested, status %d came",
                        p.x.status);
     drop_page(d, &p);
     return good;
@@ -297,7 +297,7 @@ look_at_event(struct doctor *d, const char *id)
     if (get_url(d, &p, buf_take(&url)) || p.x.status == 200) {
         snprintf(expected, sizeof expected, "{\"id\":\"%s\"", id);
         if (text_starts(buf_view(&p.x.body), text_of(expected)))
-            doctor_good(d, "events", "%s has a place of its own", id);
+            doctor_good(d, "events", "%s has a URL of its own", id);
         else
             doctor_symptom(d, SYMPTOM_EVENT_NOT_SPLIT, "%s is answered with something else", p.url);
     }
@@ -321,7 +321,7 @@ resume_after(struct doctor *d, const char *id, const char *next)
 
     look_at_event(d, id);
     if (!come_back(d, &r, d->stream_url, id))
-        doctor_note(d, "resume", "not seen: the second stream did not come up");
+        doctor_note(d, "resume", "not checked: the second stream did not open");
     else if (comes_between(r.heard.first_id, id, next))
         doctor_good(d, "resume", "after Last-Event-ID: %s comes %s", id, r.heard.first_id);
     else
@@ -340,13 +340,14 @@ resume_nowhere(struct doctor *d)
     if (!url)
         return;
     if (!come_back(d, &r, url, "freshet-doctor"))
-        doctor_note(d, "resume", "not seen: the second stream did not come up");
+        doctor_note(d, "resume", "not checked: the second stream did not open");
     else if (strstr(r.heard.reset, "\"freshet-doctor\""))
-        doctor_good(d, "resume", "Last-Event-ID arrives: one that is no position is answered so");
+        doctor_good(d, "resume", "Last-Event-ID arrives: an invalid position is reported as such");
     else
-        doctor_symptom(d, SYMPTOM_ID_DROPPED,
-                       "Last-Event-ID: freshet-doctor, which is no position, is answered with %s",
-                       r.heard.live_us ? "a stream as for a new client" : "something else");
+        doctor_symptom(
+            d, SYMPTOM_ID_DROPPED,
+            "Last-Event-ID: freshet-doctor, which is not a position, is answered with %s",
+            r.heard.live_us ? "a stream as for a new client" : "something else");
     http_close(&d->http, &r.x);
     mem_free(url);
 }

@@ -43,12 +43,11 @@ judge_no_answer(struct doctor *d)
     else if (x->ended)
         doctor_symptom(d, SYMPTOM_BROKEN_OFF, "%s", x->error ? x->error : "nothing was sent");
     else if (doctor_probe_history(d, &took_us))
-        doctor_symptom(
-            d, SYMPTOM_BUFFERED,
-            "not a byte of the stream in %.1f s, while a page of history came in %.1f ms",
-            doctor_ms(waited_us) / 1000, doctor_ms(took_us));
+        doctor_symptom(d, SYMPTOM_BUFFERED,
+                       "no byte of the stream in %.1f s, while a page of history came in %.1f ms",
+                       doctor_ms(waited_us) / 1000, doctor_ms(took_us));
     else
-        doctor_symptom(d, SYMPTOM_SILENT, "not a byte in %.1f s", doctor_ms(waited_us) / 1000);
+        doctor_symptom(d, SYMPTOM_SILENT, "no byte in %.1f s", doctor_ms(waited_us) / 1000);
 }
 
 /* ---- the start of the stream ---- */
@@ -70,12 +69,12 @@ judge_start(struct doctor *d)
     double first_ms = doctor_ms(x->first_us - x->began_us);
 
     if (!w->live_us && x->ended && w->retry_ms >= 0) {
-        doctor_symptom(d, SYMPTOM_AWAY, "the stream holds nothing but \"retry: %lld\"",
+        doctor_symptom(d, SYMPTOM_AWAY, "the stream contains only \"retry: %lld\"",
                        (long long)w->retry_ms);
         return false;
     }
     if (!x->first_us && !http_header(x, "Content-Encoding", NULL).p) {
-        doctor_symptom(d, SYMPTOM_BUFFERED, "the head came, but not a byte of the stream in %.1f s",
+        doctor_symptom(d, SYMPTOM_BUFFERED, "the head came, but no byte of the stream in %.1f s",
                        doctor_ms(clock_mono_us() - x->began_us) / 1000);
         return false;
     }
@@ -89,7 +88,7 @@ judge_start(struct doctor *d)
         doctor_good(d, "live", "after %.1f ms, at %s", doctor_ms(w->live_us - x->began_us),
                     w->live_id);
     else
-        doctor_note(d, "live", "not yet after %.1f s; %lld events of the past came",
+        doctor_note(d, "live", "not yet after %.1f s; %lld past events came",
                     doctor_ms(clock_mono_us() - x->began_us) / 1000, (long long)w->events);
     return true;
 }
@@ -113,7 +112,7 @@ judge_silence(struct doctor *d)
     double silent_s = doctor_ms(silent_us) / 1000;
 
     if (w->heartbeats > 0)
-        doctor_good(d, "timeout", "a heartbeat after %.1f s of silence, and the stream goes on",
+        doctor_good(d, "timeout", "a heartbeat after %.1f s of silence, and the stream continues",
                     doctor_ms(w->heartbeat_us) / 1000);
     else if (x->ended && silent_us > SLOW_START_US / 2)
         doctor_symptom(d, SYMPTOM_CUT, "the stream was cut after %.1f s of silence", silent_s);
@@ -123,7 +122,7 @@ judge_silence(struct doctor *d)
                        x->error ? x->error : "");
     else if (silent_us < d->settings->wait_ms * 1000 / 2)
         doctor_note(d, "timeout",
-                    "not seen: events kept coming, so there was no silence for a heartbeat");
+                    "not checked: events kept coming, so there was no silence for a heartbeat");
     else
         doctor_symptom(d, SYMPTOM_NO_HEARTBEAT, "no heartbeat in %.1f s of silence", silent_s);
 }
@@ -150,7 +149,7 @@ examine_stream(struct doctor *d)
     judge_silence(d);
     doctor_note(
         d, "away",
-        "not seen: what clients are told while the responder is away; stop it and run again "
+        "not checked: what clients are told while the responder is down; stop it and run again "
         "with --expect-down");
 }
 

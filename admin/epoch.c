@@ -18,9 +18,9 @@ static const struct option_row rows[] = {
 static const struct option_set set = {
     .program = "freshet epoch",
     .usage = "--db FILE [--new]",
-    .summary = "Prints the epoch, which is part of every position and tells this log from others.\n"
-               "With --new it gets another one first: needed when a backup was restored, since\n"
-               "ids that clients have seen already are given again.",
+    .summary = "Prints the epoch, which is part of every position and distinguishes this log from\n"
+               "others. With --new the log gets another one first: needed after restoring a\n"
+               "backup, because ids that clients have already seen are used again.",
     .rows = rows,
     .n_rows = sizeof rows / sizeof *rows,
 };

@@ -15,16 +15,17 @@ struct settings {
 };
 
 static const struct option_row rows[] = {
-    OPTION(TEXT, db, "db", NULL, 0, 0, "FILE", "the file to make"),
+    OPTION(TEXT, db, "db", NULL, 0, 0, "FILE", "the file to create"),
     OPTION(TEXT, group, "group", NULL, 0, 0, "NAME",
-           "let the members of this group write; the directory is made for that, if need be"),
+           "let the members of this group write; creates the directory for that, if needed"),
 };
 
 static const struct option_set set = {
     .program = "freshet init",
     .usage = "--db FILE [--group NAME]",
-    .summary = "Makes a new database, which only its user may read and write; one that exists\n"
-               "already is left as it is. With --group, the members of a group may too.",
+    .summary =
+        "Makes a new database that only its user may read and write; an existing one is left\n"
+        "as it is. With --group, the members of a group may read and write it too.",
     .rows = rows,
     .n_rows = sizeof rows / sizeof *rows,
 };
@@ -41,8 +42,8 @@ make_file(const char *path, mode_t mode, struct errbuf *eb)
         close(fd);
     if (made || error == EEXIST)
         return ERR_OK;
-    return err_set(eb, ERR_IO, "%s: cannot be made: %s%s", path, strerror(error),
-                   error == ENOENT ? " (its directory: with --group it is made too)" : "");
+    return err_set(eb, ERR_IO, "%s: cannot be created: %s%s", path, strerror(error),
+                   error == ENOENT ? " (with --group, its directory is created too)" : "");
 }
 
 /* What is there already is looked at before it is given to anybody. */

@@ -19,12 +19,12 @@ static void
 print_help(FILE *out)
 {
     fputs("Usage: freshet SUBCOMMAND [options]\n"
-          "Looks after a database of events that freshet streams to browsers.\n\nSubcommands:\n",
+          "Manages a database of events that freshet streams to browsers.\n\nSubcommands:\n",
           out);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
     fputs("\nfreshet help SUBCOMMAND, or freshet SUBCOMMAND --help, prints its options;\n"
-          "freshet --help and freshet --version are understood too.\n",
+          "freshet --help and freshet --version work, too.\n",
           out);
 }
 

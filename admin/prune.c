@@ -28,14 +28,16 @@ static const struct option_row rows[] = {
            "delete events created longer ago than this (10m, 36h, 30d)"),
     OPTION(COUNT, through, "through", NULL, 1, INT64_MAX, "ID",
            "delete events up to and including this id"),
-    OPTION(FLAG, dry_run, "dry-run", "off", 0, 0, NULL, "only say what would be deleted"),
+    OPTION(FLAG, dry_run, "dry-run", "off", 0, 0, NULL,
+           "only print how many events would be deleted"),
 };
 
 static const struct option_set set = {
     .program = "freshet prune",
     .usage = "--db FILE {--keep-rows N | --older-than TIME | --through ID} [--dry-run]",
-    .summary = "Deletes old events. Ids are not given again, and clients that stood among the\n"
-               "deleted ones are told. The file keeps its size; its free space is used again.",
+    .summary =
+        "Deletes old events. Ids are not reused, and clients with a position among the deleted\n"
+        "events are told. The file keeps its size; its free space is reused.",
     .rows = rows,
     .n_rows = sizeof rows / sizeof *rows,
 };

@@ -24,12 +24,12 @@ struct settings {
 
 static const struct option_row rows[] = {
     OPTION(TEXT, db, "db", NULL, 0, 0, "FILE", "the database"),
-    OPTION(TEXT, topic, "topic", NULL, 0, 0, "TOPIC", "the topic, of events that name none"),
-    OPTION(TEXT, type, "type", NULL, 0, 0, "TYPE", "the type, of events that name none"),
+    OPTION(TEXT, topic, "topic", NULL, 0, 0, "TOPIC", "the topic of events that name none"),
+    OPTION(TEXT, type, "type", NULL, 0, 0, "TYPE", "the type of events that name none"),
     OPTION(TEXT, key, "key", NULL, 0, 0, "KEY",
-           "idempotency key of the events that bring none along"),
+           "idempotency key of events that have none of their own"),
     OPTION(FLAG, json, "json", "off", 0, 0, NULL,
-           "arguments, or lines of standard input, are events as JSON"),
+           "each argument, or line of standard input, is an event as JSON"),
     OPTION(SIZE, event_max, "event-bytes", "1M", 1, 268435456, "BYTES", "longest data of an event"),
 };
 
@@ -37,8 +37,8 @@ static const struct option_set set = {
     .program = "freshet publish",
     .usage = "--db FILE --topic TOPIC [options] [DATA...]",
     .summary = "Appends events, one for each argument, and prints their ids. Without arguments\n"
-               "standard input is the data of one event; with --json it has one event a line.",
-    .epilogue = "All of them are written, or none.",
+               "standard input is the data of one event; with --json it has one event per line.",
+    .epilogue = "Either all events are written, or none.",
     .rows = rows,
     .n_rows = sizeof rows / sizeof *rows,
 };
@@ -212,8 +212,7 @@ say_repeated(const struct publication *p, size_t i, const char *epoch)
 
     buf_init(&b, SIZE_MAX / 4);
     show_text(&b, event_key(e, text_of(p->settings->key), i, p->n, room), SHOW_ALL);
-    fprintf(stderr,
-            "%s: key \"%.*s\" is known, nothing was written for it: it is event %" PRId64 "-%s\n",
+    fprintf(stderr, "%s: key \"%.*s\" is known, nothing was written: it is event %" PRId64 "-%s\n",
             set.program, (int)b.length, b.data, e->id, epoch);
     buf_finish(&b);
 }
@@ -232,8 +231,8 @@ check_key(const struct publication *p, struct store *store, struct errbuf *eb)
         return err;
     store_rollback(store);
     return err_set(eb, ERR_EXISTS,
-                   "--key is that of other events, or some of them have been deleted; nothing was "
-                   "written");
+                   "--key belongs to other events, or some of its events have been deleted; "
+                   "nothing was written");
 }
 
 static enum err

@@ -33,7 +33,7 @@ share_group(const char *name, gid_t *group, struct errbuf *eb)
         *group = (gid_t)number;
     else
         return err_set(eb, ERR_MISSING,
-                       "--group %s: there is no such group; make it with: groupadd --system %s",
+                       "--group %s: there is no such group; create it with: groupadd --system %s",
                        name, name);
     return ERR_OK;
 }
@@ -110,8 +110,8 @@ static enum err
 not_given(const char *path, gid_t group, struct errbuf *eb)
 {
     return err_set(eb, ERR_IO,
-                   "%s: cannot be given to group %u: %s; a member of the group who owns it can, "
-                   "and root",
+                   "%s: cannot be given to group %u: %s; its owner, as a member of the "
+                   "group, or root can do that",
                    path, (unsigned)group, strerror(errno));
 }
 
@@ -142,7 +142,7 @@ share_directory(const char *db, gid_t group, struct errbuf *eb)
         return err;
     }
     if (errno != EEXIST)
-        return err_set(eb, ERR_IO, "%s: cannot be made: %s", directory, strerror(errno));
+        return err_set(eb, ERR_IO, "%s: cannot be created: %s", directory, strerror(errno));
     if (stat(directory, &st) != 0)
         return err_set(eb, ERR_IO, "%s: %s", directory, strerror(errno));
     if (is_right(&st, group))
@@ -151,8 +151,8 @@ share_directory(const char *db, gid_t group, struct errbuf *eb)
         return change_directory(directory, group, eb);
     return err_set(
         eb, ERR_DENIED,
-        "%s: is left as it is, since it may be there for more than this database; name a "
-        "new directory, which is then made, or run: chgrp %u %s && chmod 2770 %s",
+        "%s: is left as it is, because other files may depend on it; name a new directory, "
+        "which is then created, or run: chgrp %u %s && chmod 2770 %s",
         directory, (unsigned)group, directory, directory);
 }
 

@@ -40,7 +40,8 @@ static const struct option_row rows[] = {
     OPTION(LIST, topics, "topic", NULL, 0, 0, "PATTERN",
            "a topic, or a prefix of topics (news/*); may be repeated"),
     OPTION(LIST, types, "type", NULL, 0, 0, "TYPE", "a type of events; may be repeated"),
-    OPTION(COUNT, last, "last", "10", 0, UINT32_MAX, "N", "begin with the newest N that match"),
+    OPTION(COUNT, last, "last", "10", 0, UINT32_MAX, "N",
+           "begin with the newest N matching events"),
     OPTION(FLAG, json, "json", "off", 0, 0, NULL, "print each event as a JSON object, uncut"),
     OPTION(FLAG, no_follow, "no-follow", "off", 0, 0, NULL, "end after the newest event"),
 };
@@ -50,7 +51,7 @@ static const struct option_set set = {
     .usage = "--db FILE [--topic PATTERN]... [options]",
     .summary =
         "Prints the newest events, then each new one when it is committed: time, id, topic,\n"
-        "type and data; cut to the width of a terminal, separated by tabs otherwise.",
+        "type and data; cut to the width on a terminal, otherwise separated by tabs.",
     .epilogue = "Colours are used on a terminal unless NO_COLOR is set.",
     .rows = rows,
     .n_rows = sizeof rows / sizeof *rows,

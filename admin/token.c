@@ -17,17 +17,17 @@ struct settings {
 };
 
 static const struct option_row rows[] = {
-    OPTION(
-        TEXT, key, "key", NULL, 0, 0, "FILE",
-        "the secret (HS256), or the private key in PEM; to inspect, the public one, or a JWK Set"),
-    OPTION(CHOICE, algorithm, "algorithm", "HS256", 0, 0, JWS_ALGORITHMS, "how it is signed"),
+    OPTION(TEXT, key, "key", NULL, 0, 0, "FILE",
+           "the secret (HS256) or the private key in PEM; to inspect, the public key or a JWK Set"),
+    OPTION(CHOICE, algorithm, "algorithm", "HS256", 0, 0, JWS_ALGORITHMS,
+           "the algorithm of the signature"),
     OPTION(TEXT, read, "read", NULL, 0, 0, "TOPICS",
-           "topics or patterns that may be read, separated by blanks"),
+           "topics or patterns that the bearer may read, separated by blanks"),
     OPTION(TEXT, write, "write", NULL, 0, 0, "TOPICS",
-           "topics or patterns that may be written, separated by blanks"),
+           "topics or patterns that the bearer may write, separated by blanks"),
     OPTION(DURATION, expires_ms, "expires", "1h", 0, INT64_C(10) * 365 * 86400 * 1000, "TIME",
-           "how long it is good; 0 = for ever"),
-    OPTION(TEXT, subject, "subject", NULL, 0, 0, "NAME", "for whom it is (sub)"),
+           "how long the token is valid; 0 = it never expires"),
+    OPTION(TEXT, subject, "subject", NULL, 0, 0, "NAME", "the user of the token (sub)"),
     OPTION(TEXT, audience, "audience", NULL, 0, 0, "NAME",
            "the responder's --token-audience (aud)"),
     OPTION(TEXT, issuer, "issuer", NULL, 0, 0, "NAME", "the responder's --token-issuer (iss)"),
@@ -41,8 +41,8 @@ static const struct option_set set = {
     .usage = "--key FILE [--read TOPICS] [--write TOPICS] [options]\n"
              "       freshet token --inspect TOKEN [--key FILE]",
     .summary =
-        "Prints a token that lets its bearer read or publish, or shows what a token says and,\n"
-        "with a key, whether its signature is right.",
+        "Prints a token that lets its bearer read or publish, or shows the contents of a token\n"
+        "and, with a key, whether its signature is valid.",
     .rows = rows,
     .n_rows = sizeof rows / sizeof *rows,
 };

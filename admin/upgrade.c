@@ -15,9 +15,8 @@ static const struct option_row rows[] = {
 static const struct option_set set = {
     .program = "freshet upgrade",
     .usage = "--db FILE",
-    .summary =
-        "Brings a database that an older version made to the current format. Everything that\n"
-        "uses it may go on meanwhile, and clients keep their positions.",
+    .summary = "Brings a database made by an older version to the current format. Programs may\n"
+               "continue to use it meanwhile, and clients keep their positions.",
     .rows = rows,
     .n_rows = sizeof rows / sizeof *rows,
 };
@@ -35,7 +34,7 @@ upgrade(const struct settings *settings)
     if (err != ERR_OK)
         return command_fail(&set, err, &eb);
     if (from == to)
-        printf("%s: has format %d already, left as it is\n", settings->db, to);
+        printf("%s: already has format %d, left as it is\n", settings->db, to);
     else
         printf("%s: upgraded from format %d to %d; epoch and positions stay as they are\n",
                settings->db, from, to);

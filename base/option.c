@@ -93,7 +93,7 @@ bad_value(const struct option_row *row, const char *s, struct errbuf *eb)
     case OPTION_LIST:
         break;
     }
-    return err_set(eb, ERR_INVALID, "--%s: \"%s\" is not understood", row->name, s);
+    return err_set(eb, ERR_INVALID, "--%s: \"%s\" cannot be read", row->name, s);
 }
 
 static bool
@@ -302,8 +302,8 @@ unknown_option(const struct option_set *set, char **argv, struct errbuf *eb)
     bool is_short = optopt > 0 && optopt < VALUE_CONFIG;
 
     return err_set(eb, ERR_INVALID,
-                   "%s is not an option of %s, or does not take a value; what follows -- is no "
-                   "option",
+                   "%s is not an option of %s, or takes no value; arguments after -- are not "
+                   "options",
                    is_short ? letter : argv[optind - 1], set->program);
 }
 

@@ -72,10 +72,10 @@ function clean(report) {
 const wrong = [
     ['buffering', 'nginx', [['include fastcgi_params;',
         'include fastcgi_params; fastcgi_ignore_headers X-Accel-Buffering;']],
-    'fail', 'buffering', /not a byte of the stream in 5\.\d s, while a page of history came/,
+    'fail', 'buffering', /no byte of the stream in 5\.\d s, while a page of history came/,
     /nginx: fastcgi_buffering off;.*fastcgi_ignore_headers/],
     ['buffering', 'lighttpd', [['server.stream-response-body = 2', 'server.stream-response-body = 0']],
-        'fail', 'buffering', /not a byte of the stream/, /lighttpd: server\.stream-response-body = 2/],
+        'fail', 'buffering', /no byte of the stream/, /lighttpd: server\.stream-response-body = 2/],
     ['compression', 'nginx', [['include fastcgi_params;',
         'include fastcgi_params; gzip on; gzip_types text/event-stream;']],
     'warn', 'compression', /compressed \(Content-Encoding: gzip\)/, /nginx: gzip off;/],
@@ -87,13 +87,13 @@ const wrong = [
     'fail', 'timeout', /cut after [2-8]\.\d s of silence/, /lighttpd: "read-timeout" => 60/, LATER, '12s'],
     ['no Last-Event-ID', 'nginx', [['include fastcgi_params;',
         'include fastcgi_params; fastcgi_param HTTP_LAST_EVENT_ID "";']],
-    'fail', 'resume', /freshet-doctor, which is no position/, /nginx: fastcgi_pass_request_headers on;/],
+    'fail', 'resume', /freshet-doctor, which is not a position/, /nginx: fastcgi_pass_request_headers on;/],
     ['no Last-Event-ID', 'lighttpd', [['"mod_fastcgi",', '"mod_setenv", "mod_fastcgi",'],
         ['index-file.names', 'setenv.set-request-header = ( "Last-Event-ID" => "" )\nindex-file.names']],
-    'fail', 'resume', /freshet-doctor, which is no position/, /lighttpd: no setenv\.set-request-header/],
+    'fail', 'resume', /freshet-doctor, which is not a position/, /lighttpd: no setenv\.set-request-header/],
     ['no Accept', 'nginx', [['include fastcgi_params;',
         'include fastcgi_params; fastcgi_param HTTP_ACCEPT "";']],
-    'warn', 'history', /asked for, and a stream came/, /fastcgi_pass_request_headers/],
+    'warn', 'history', /requested, and a stream came/, /fastcgi_pass_request_headers/],
     ['another Cache-Control', 'nginx', [['include fastcgi_params;', 'include fastcgi_params; expires 1h;']],
         'warn', 'caching', /Cache-Control:/, /no expires/],
     ['no heartbeat', 'nginx', [], 'warn', 'timeout', /no heartbeat in 4\.\d s of silence/, /longer --wait|--wait/, LATER],
@@ -124,7 +124,7 @@ describe('freshet doctor', { concurrency: 14 }, () => {
             assert.match(report.texts, /"retry: [1-9]\d{3}"/);
             assert.match(report.texts, /status 503/);
             onlyFinding(await doctor(...trust(world), world.url()), 'fail', 'away',
-                /nothing but "retry:/, /start the responder/);
+                /contains only "retry:/, /start the responder/);
         });
     }
 
@@ -139,7 +139,7 @@ describe('freshet doctor', { concurrency: 14 }, () => {
             /after Last-Event-ID: 1-.{4} comes 1-.{4} instead of 2-/, /fastcgi_pass_request_headers/);
     });
 
-    story('nginx: events without a place of their own, as its configuration was before', { edits: [
+    story('nginx: events without a URL of their own, as its configuration was before', { edits: [
         ['fastcgi_param PATH_INFO $fastcgi_path_info;', '']], prepare: (db) => db.fill('a', 3) }, async (world) => {
         onlyFinding(await doctor(world.url()), 'warn', 'events', /events\/2-.{4} is answered with something else/,
             /fastcgi_split_path_info[^]*PATH_INFO/);
@@ -155,7 +155,7 @@ describe('freshet doctor', { concurrency: 14 }, () => {
             const outer = await Nginx.openProxy(join(world.dir, 'outer'), world.base);
             try {
                 onlyFinding(await doctor(`http://127.0.0.1:${outer.port}/events`), 'fail', 'buffering',
-                    /not a byte of the stream/, /fastcgi_pass_header X-Accel-Buffering;/);
+                    /no byte of the stream/, /fastcgi_pass_header X-Accel-Buffering;/);
             } finally {
                 await outer.close();
             }
@@ -289,7 +289,7 @@ describe('freshet doctor', { concurrency: 14 }, () => {
         onlyFinding(await doctor('--publish-to', world.url(), world.url()), 'fail', 'delay', /status 40\d/,
             /FRESHET_PUBLISH/);
         onlyFinding(await doctor('--db', join(world.dir, 'none.db'), world.url()), 'fail', 'delay', /no such file/,
-            /allowed to write/);
+            /allowed to write to/);
     });
 
     story('events that do not come', {}, async (world) => {
@@ -355,16 +355,16 @@ describe('freshet doctor, with something in front', { concurrency: 14 }, () => {
     after(() => world?.close());
 
     const fronts = [
-        ['a cache', 'fail', 'caching', /Age: 7/, /out of the cache/, { headers: { age: '7' } }],
+        ['a cache', 'fail', 'caching', /Age: 7/, /from the cache/, { headers: { age: '7' } }],
         ['a proxy that says so', undefined, undefined, /Via: 1\.1 other/, undefined, { headers: { via: '1.1 other' } }],
         ['a slow start', 'warn', 'first byte', /after [1-4]\d{3}\./, /load/, { start: 1200 }],
         ['late events', 'warn', 'delay', /median (\d{3}|1\d{3})\./, /load/, { late: 600 }, true],
         ['events in lumps', 'fail', 'delay', /median [2-4]\d{3}\./, /must not buffer/, { late: 2050 }, true],
-        ['a body that does not come', 'fail', 'buffering', /the head came, but not a byte/, /must not buffer/, { late: 1e6 }],
+        ['a body that does not come', 'fail', 'buffering', /the head came, but no byte/, /must not buffer/, { late: 1e6 }],
         ['compression that keeps the body', 'fail', 'compression', /compressed/, /text\/event-stream/,
             { late: 1e6, headers: { 'content-encoding': 'gzip' } }],
         ['a limit of the duration', 'warn', 'timeout', /ended after/, /whole duration/, { cut: true }],
-        ['no answer', 'fail', 'answer', /not a byte in/, /look at the log/, { silent: true }],
+        ['no answer', 'fail', 'answer', /no byte in/, /look at the log/, { silent: true }],
         ['half an answer', 'fail', 'answer', /./, /log of the web server/, { destroy: true }],
         ['a status of its own', 'fail', 'answer', /status 500/, /log/, { status: 500 }],
         ['no history', 'warn', 'history', /status 500 came/, /log/, { history: 500 }],
@@ -392,7 +392,7 @@ describe('freshet doctor, with something in front', { concurrency: 14 }, () => {
         front.close();
         assert.ok(performance.now() - began < scaled(4000));
         assert.equal(done.code, 1);
-        assert.match(done.stdout.toString(), /^FAIL {2}answer {6}not a byte in \d+\.\d s/m);
+        assert.match(done.stdout.toString(), /^FAIL {2}answer {6}no byte in \d+\.\d s/m);
         assert.match(done.stdout.toString(), /^ {18}→ look at the log of freshet-fcgi$/m);
     });
 

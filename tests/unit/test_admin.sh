@@ -157,12 +157,12 @@ old_epoch=$(sqlite3 "$old" 'SELECT epoch FROM feed')
 test_that 'init leaves an older database as it is' ends 0 'exists already' "$freshet" init --db "$old"
 test_that 'status says that it is older' ends 0 '^format *1 (older' "$freshet" status --db "$old"
 test_that 'upgrade says what it did' ends 0 'upgraded from format 1 to 2' "$freshet" upgrade --db "$old"
-test_that 'and again that there is nothing to do' ends 0 'format 2 already' "$freshet" upgrade --db "$old"
+test_that 'and again that there is nothing to do' ends 0 'already has format 2' "$freshet" upgrade --db "$old"
 test_that 'position, epoch and rows are what they were' [ "$(sqlite3 "$old" \
     'SELECT position.id, epoch, pruned_through, (SELECT max(id) FROM events) FROM position, feed')" = \
     "2-$old_epoch|$old_epoch|1|2" ]
 test_that 'status says the new format' ends 0 '^format *2$' "$freshet" status --db "$old"
-test_that 'a new database needs no upgrade' ends 0 'format 2 already' "$freshet" upgrade --db "$db"
+test_that 'a new database needs no upgrade' ends 0 'already has format 2' "$freshet" upgrade --db "$db"
 sqlite3 "$old" 'PRAGMA user_version = 3'
 for command in status upgrade init prune; do
     test_that "$command refuses a newer format" ends 1 'made by a newer version of freshet (format 3; this one reads 1 to 2)' \
@@ -249,7 +249,7 @@ from_standard_input() {
 }
 test_that 'a token may come from standard input' from_standard_input
 looks_like_a_token --expires 0
-test_that 'a token for ever says no end' ends 1 'expires' \
+test_that 'a token that never expires names no end' ends 1 'expires' \
     sh -c "'$freshet' token --inspect '$(cat "$dir/token")' | grep expires || { echo no expires; exit 1; }"
 test_that 'garbage is no token' ends 1 'malformed' "$freshet" token --inspect a.b.c
 test_that 'a short secret is refused' ends 1 'at least 32 bytes' \

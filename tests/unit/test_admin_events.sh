@@ -100,19 +100,19 @@ test_that 'and null is data' rows_are 'c|-|null|-'
 
 test_that 'a key' ends 0 "^10-$epoch\$" publish --topic a --key 'k"1' first
 test_that 'again: the same id' ends 0 "^10-$epoch\$" publish --topic a --key 'k"1' first
-test_that 'and it is said' grep -q 'key "k"1" is known, nothing was written for it' "$dir/err"
+test_that 'and it is said' grep -q 'key "k"1" is known, nothing was written' "$dir/err"
 test_that 'but not on standard output' printed "10-$epoch"
-test_that 'with other data it was a mistake' ends 1 'key is that of other events' \
+test_that 'with other data it was a mistake' ends 1 'key belongs to other events' \
     publish --topic a --key 'k"1' second
-test_that 'with another type too' ends 1 'key is that of other events' \
+test_that 'with another type too' ends 1 'key belongs to other events' \
     publish --topic a --type t --key 'k"1' first
 test_that 'the first one stays' rows_are 'a|-|first|k"1'
 part=$(printf '\037')
 test_that 'a key for several events' ends 0 "^12-$epoch\$" publish --topic a --key k 1 2
 test_that 'again: the same ids' ends 0 "^12-$epoch\$" publish --topic a --key k 1 2
-test_that 'with one event more it was a mistake' ends 1 'key is that of other events' \
+test_that 'with one event more it was a mistake' ends 1 'key belongs to other events' \
     publish --topic a --key k 1 2 3
-test_that 'with one less too' ends 1 'key is that of other events' publish --topic a --key k 1
+test_that 'with one less too' ends 1 'key belongs to other events' publish --topic a --key k 1
 test_that 'a key that looks numbered is another one' ends 0 "^13-$epoch\$" publish --topic a --key k/1 1
 test_that 'one that is made so is refused' ends 1 'control character' \
     publish --topic a --key "k${part}1" 1
@@ -201,7 +201,7 @@ publish --topic a lost >/dev/null
 sql 'DELETE FROM events'
 publish --topic a after >/dev/null
 kill -CONT "$tail"
-test_that 'what was pruned before it could be shown is told' soon 'pruned before they could be shown' "$dir/followed"
+test_that 'what was pruned before it could be shown is reported' soon 'pruned before they could be shown' "$dir/followed"
 test_that 'and it goes on' soon '	after$' "$dir/follow"
 kill -INT "$tail"
 code=0
