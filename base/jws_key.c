@@ -106,8 +106,8 @@ check_secret(struct text file_bytes, struct text secret, const char *file, struc
         text_starts(secret, TEXT_LIT("ssh-")) || text_starts(secret, TEXT_LIT("ecdsa-")) ||
         jws_crypto_is_asymmetric(file_bytes))
         return err_set(eb, ERR_INVALID,
-                       "%s: a key pair, a public key or a certificate is no secret for HS256; is "
-                       "the algorithm right?",
+                       "%s: a key pair, a public key or a certificate is not a secret for HS256; "
+                       "is the algorithm right?",
                        file);
     if (secret.n < JWS_SECRET_MIN)
         return err_set(eb, ERR_INVALID, "%s: a secret for HS256 has at least %d bytes", file,

@@ -177,8 +177,8 @@ make_room(struct server *s)
         return;
     s->unsent_log_ms = s->now_ms + UNSENT_LOG_MS;
     log_line(LOG_WARN,
-             "connections that took nothing are closed: what is kept for clients would be more "
-             "than --unsent-bytes; %llu so far",
+             "closing connections that have accepted nothing for longest, because "
+             "--unsent-bytes is reached; %llu so far",
              (unsigned long long)s->counters.unsent_drops);
 }
 

@@ -117,7 +117,7 @@ look_at_head(struct conn *c, struct text bytes, size_t *n, struct errbuf *why)
     *n = bytes.n;
     look = record_look(bytes, n);
     if (look == RECORD_GARBAGE)
-        return refuse(why, "what came is not the beginning of a FastCGI request");
+        return refuse(why, "the input is not the beginning of a FastCGI request");
     if (look != RECORD_MANAGEMENT && *n > request_max)
         return refuse(why, "the request is longer than --request-bytes");
     if (look == RECORD_PARTLY)

@@ -44,7 +44,7 @@ reload_token_keys(struct server *s)
     s->token_keys = fresh;
     log_line(
         LOG_INFO,
-        "token key read again: %zu in use, %zu ignored; ended %zu streams of keys that are gone",
+        "token key read again: %zu in use, %zu ignored; ended %zu streams whose key was removed",
         fresh.n, fresh.ignored, seat_expire_unsigned(s));
 }
 
@@ -55,7 +55,7 @@ reload_public_topics(struct server *s)
     struct errbuf eb;
 
     if (settings_public(s->settings, &fresh, &eb) != ERR_OK) {
-        log_line(LOG_ERROR, "what is public stays as it is: %s", eb.text);
+        log_line(LOG_ERROR, "--public-topics stays as it is: %s", eb.text);
         return;
     }
     grants_finish(&s->open);

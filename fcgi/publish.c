@@ -189,7 +189,7 @@ static void
 answer_no_room(struct conn *c)
 {
     respond_problem(c, 503, "Service Unavailable", "Retry-After: 1\r\n",
-                    "too many requests wait for being written");
+                    "too many requests are waiting to be written");
 }
 
 /* False when it has been answered. */

@@ -188,7 +188,7 @@ serve_request(struct conn *c, const struct request *r)
         row->serve(c, r, NULL);
     else
         respond_problem(c, 405, "Method Not Allowed", allow_line(c),
-                        "events are read with GET; HEAD and OPTIONS are understood too");
+                        "events are read with GET; HEAD and OPTIONS work, too");
     return true;
 }
 

@@ -83,7 +83,8 @@ try_replacement(struct tail *t, enum store_place place)
 
     if (store_open(&other, path, STORE_READ, STORE_SYNC_FULL, &eb) != ERR_OK) {
         if (!t->place_failing)
-            log_line(LOG_ERROR, "%s: has been replaced by what cannot be opened: %s; trying again",
+            log_line(LOG_ERROR,
+                     "%s: has been replaced by a file that cannot be opened: %s; trying again",
                      path, eb.text);
         t->place_failing = true;
         return;
@@ -110,7 +111,7 @@ report_place(struct tail *t, enum store_place place)
 
     if (place == STORE_GONE && t->place != STORE_GONE)
         log_line(LOG_ERROR,
-                 "%s: has been deleted or moved away; streams go on with what was there, nothing "
+                 "%s: has been deleted or moved away; streams continue with the old file, nothing "
                  "can be published; waiting for a database in its place",
                  path);
     else if (place == STORE_IN_PLACE && t->place != STORE_IN_PLACE)
@@ -118,15 +119,14 @@ report_place(struct tail *t, enum store_place place)
     else if (place == STORE_WAL_LOST)
         log_line(LOG_ERROR,
                  "%s-wal: has been deleted or replaced; what was committed since the last "
-                 "checkpoint may be lost. The database is opened again; restart whatever else "
-                 "writes to it, then run: freshet check --db %s",
+                 "checkpoint may be lost. The database is opened again; restart everything "
+                 "else that writes to it, then run: freshet check --db %s",
                  path, path);
     else if (place == STORE_MIXED && t->place != STORE_MIXED)
-        log_line(
-            LOG_ERROR,
-            "%s: has been replaced, but beside it lies the -wal of the one before, which would "
-            "spoil it: remove %s-wal and -shm; waiting",
-            path, path);
+        log_line(LOG_ERROR,
+                 "%s: has been replaced, but the old -wal is still beside it and would damage it: "
+                 "remove %s-wal and -shm; waiting",
+                 path, path);
 }
 
 static void

@@ -86,10 +86,10 @@ collect(struct workers *ws)
                      "intruder makes; the kernel's log names it",
                      (long)pid);
         else if (!ws->stopping && WIFSIGNALED(how))
-            log_line(LOG_ERROR, "worker %ld was killed by signal %d; it is started again",
-                     (long)pid, WTERMSIG(how));
+            log_line(LOG_ERROR, "worker %ld was killed by signal %d; restarting it", (long)pid,
+                     WTERMSIG(how));
         else if (!ws->stopping)
-            log_line(LOG_ERROR, "worker %ld ended with status %d; it is started again", (long)pid,
+            log_line(LOG_ERROR, "worker %ld ended with status %d; restarting it", (long)pid,
                      WEXITSTATUS(how));
         else if (!WIFEXITED(how) || WEXITSTATUS(how) != 0)
             ws->status = EXIT_FAILED;

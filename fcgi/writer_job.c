@@ -85,9 +85,9 @@ check_request(struct writer_job *job, struct store *store, const struct event *e
         return err;
     job->reused = !holder.id || grants_cover(&job->may, text_of(holder.topic));
     return err_set(&job->why, ERR_EXISTS,
-                   job->reused ? "Idempotency-Key \"%s\" was another request's, or some of its "
-                                 "events have been deleted"
-                               : "key \"%s\" is that of an event of another topic",
+                   job->reused ? "Idempotency-Key \"%s\" was used for another request, or some "
+                                 "of its events have been deleted"
+                               : "key \"%s\" belongs to an event of another topic",
                    job->key);
 }
 
@@ -108,7 +108,7 @@ append(struct writer_job *job, struct store *store, const struct event *event, s
     if (event->key.p)
         err = store_key_holder(store, &e, &holder, &eb);
     if (err == ERR_OK && holder.id && !text_equal(text_of(holder.topic), e.topic))
-        err = err_set(&eb, ERR_EXISTS, "key \"%.*s\" is that of an event of another topic",
+        err = err_set(&eb, ERR_EXISTS, "key \"%.*s\" belongs to an event of another topic",
                       (int)e.key.n, e.key.p);
     if (err == ERR_OK)
         err = store_append(store, &e, &job->ids[i], &repeated, &eb);

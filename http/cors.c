@@ -48,7 +48,7 @@ cors_check_list(const char *list, struct errbuf *eb)
         if (!is_origin(origin))
             return err_set(
                 eb, ERR_INVALID,
-                "--cors-origin: \"%.*s\" is no origin such as https://app.example (lower "
+                "--cors-origin: \"%.*s\" is not an origin such as https://app.example (lower "
                 "case, no path, no *)",
                 (int)origin.n, origin.p);
     return ERR_OK;

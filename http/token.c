@@ -104,7 +104,8 @@ take_patterns(struct json_object *of, const char *name, struct grants *g, struct
         err = pattern.p ? grants_add(g, pattern, eb) : ERR_INVALID;
     }
     if (err == ERR_INVALID)
-        err_set(eb, err, "%s in the token's freshet claim has something that is no topic", name);
+        err_set(eb, err, "%s in the token's freshet claim contains something that is not a topic",
+                name);
     return err;
 }
 

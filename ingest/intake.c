@@ -206,10 +206,11 @@ report_hole(struct intake *in, int64_t line, bool now)
 
     if (!in->hole || (!now && in->hole_ms && now_ms - in->hole_ms < 1000))
         return;
-    console_line(in->console, LOG_WARN,
-                 "%s, line %lld: skipped %lld NUL bytes that nobody wrote; truncating a log leaves "
-                 "such a hole when its program does not append (O_APPEND)",
-                 source_name(in->source), (long long)line, (long long)in->hole);
+    console_line(
+        in->console, LOG_WARN,
+        "%s, line %lld: skipped %lld NUL bytes that no program wrote; truncating a log leaves "
+        "such a hole if its program does not append (O_APPEND)",
+        source_name(in->source), (long long)line, (long long)in->hole);
     in->hole = 0;
     in->hole_ms = now_ms;
 }
@@ -242,13 +243,12 @@ is_no_stream(struct intake *in, struct errbuf *why)
         return false;
     if (unknown)
         err_set(why, ERR_INVALID,
-                "%s: no event stream: not one message in %lld bytes; line %lld is no field",
+                "%s: not an event stream: no message in %lld bytes; line %lld is not a field",
                 source_name(in->source), (long long)in->bytes, (long long)line);
     else
-        err_set(
-            why, ERR_INVALID,
-            "%s: no event stream: not one message in %lld bytes; a blank line ends each message",
-            source_name(in->source), (long long)in->bytes);
+        err_set(why, ERR_INVALID,
+                "%s: not an event stream: no message in %lld bytes; a blank line ends each message",
+                source_name(in->source), (long long)in->bytes);
     return true;
 }
 
@@ -263,10 +263,10 @@ judge(struct intake *in, bool end, struct errbuf *eb)
 
     report_hole(in, in->line, true);
     if (replaced)
-        console_line(in->console, LOG_WARN,
-                     "%s: %lld %s with bytes that are no UTF-8; each of these is U+FFFD now",
-                     source_name(in->source), (long long)replaced,
-                     replaced == 1 ? "event" : "events");
+        console_line(
+            in->console, LOG_WARN,
+            "%s: %lld %s with bytes that are not UTF-8; each of these was replaced by U+FFFD",
+            source_name(in->source), (long long)replaced, replaced == 1 ? "event" : "events");
     if (is_no_stream(in, &why)) {
         if (end)
             return err_set(eb, ERR_INVALID, "%s", why.text);
@@ -274,7 +274,7 @@ judge(struct intake *in, bool end, struct errbuf *eb)
     }
     if (unknown)
         console_line(in->console, LOG_WARN,
-                     "%s: %lld lines are no fields of an event stream, the first is line %lld; "
+                     "%s: %lld lines are not fields of an event stream, the first is line %lld; "
                      "they were skipped",
                      source_name(in->source), (long long)unknown, (long long)line);
     return ERR_OK;

@@ -18,7 +18,7 @@ const struct option_set settings_options = {
     .usage = "--db FILE [options] [INPUT]",
     .summary = "Appends events from INPUT (standard input when absent or \"-\") to a database.",
     .epilogue =
-        "Exit status: 0 all was read, or a signal ended it (rejected events do not count);\n"
+        "Exit status: 0 everything was read, or a signal ended it (rejected events do not count);\n"
         "1 failed; 64 wrong usage; 75 the database stayed busy: try again.",
     .rows = rows,
     .n_rows = sizeof rows / sizeof *rows,
@@ -86,7 +86,7 @@ check_together(const struct settings *s, struct errbuf *eb)
     if (s->last_id)
         return ERR_OK;
     if (s->format == FORMAT_LINES && settings_have_pointers(s))
-        return err_set(eb, ERR_INVALID, "--format lines has no JSON that a pointer could go into");
+        return err_set(eb, ERR_INVALID, "--format lines has no JSON for a pointer to search");
     if (s->format != FORMAT_NDJSON && !s->topic && !s->topic_from)
         return err_set(eb, ERR_INVALID, "this format names no topics: give --topic%s",
                        s->format == FORMAT_SSE ? " or --topic-from" : "");
@@ -108,8 +108,8 @@ settings_check(struct settings *s, int argc, char **argv, int rest, struct errbu
         return err_set(eb, ERR_INVALID, "more than one INPUT (\"%s\"); options go before it",
                        argv[rest + 1]);
     if (s->follow && argc - rest == 1)
-        return err_set(eb, ERR_INVALID, "--follow names the file to read, so \"%s\" is too much",
-                       argv[rest]);
+        return err_set(eb, ERR_INVALID,
+                       "--follow names the file to read, so \"%s\" must not be given", argv[rest]);
     s->input = s->follow ? s->follow : rest < argc ? argv[rest] : NULL;
     if (s->input && !s->follow && strcmp(s->input, "-") == 0)
         s->input = NULL;

@@ -158,7 +158,7 @@ resume_newest(struct source *s, const struct mark *from, struct errbuf *eb)
     if (how == TRAIL_COPY)
         source_tell(
             s, false,
-            "%s: what was read last time has another inode now; going on by its content, at "
+            "%s: the file read last time has another inode now; continuing by its content, at "
             "byte %" PRId64,
             source_name(s), from->offset);
     if (fd < 0)

@@ -24,7 +24,7 @@ source_replaced(struct source *s, enum source_state *state, struct errbuf *eb)
 
     if (err != ERR_OK)
         return err;
-    source_tell(s, false, "%s was truncated; going on %s", s->path,
+    source_tell(s, false, "%s was truncated; continuing %s", s->path,
                 fd >= 0 ? "in the copy made of it" : "at its beginning");
     if (fd >= 0) { /* same bytes, same offset: intake notices nothing */
         source_replace_newest(s, fd, f->offset, f->line);
@@ -212,7 +212,7 @@ source_look_behind(struct source *s, enum source_state *state)
         if (grown && f->size && !f->reported) {
             source_tell(
                 s, false,
-                "%s: a program goes on writing to the file that was rotated away; it is read too",
+                "%s: a program still writes to the file that was rotated away; it is read too",
                 s->path);
             f->reported = true;
         }

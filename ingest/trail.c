@@ -188,7 +188,7 @@ find_rotation(const char *path, int fd, const struct stat *present, struct rotat
             path,
             present->st_nlink == 0 ? "has been deleted"
             : named                ? "is called "
-                                   : "is nowhere to be found",
+                                   : "cannot be found",
             named ? name : "");
     *at = files->n;
     return ERR_OK;

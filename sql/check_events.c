@@ -120,11 +120,12 @@ sum_up(struct check *c, const struct tally *t)
         check_bad(c, CHECK_ODD, PART, NULL, "%" PRId64 " more events are not UTF-8",
                   t->odd - FINDINGS_MAX);
     if (t->future > 0)
-        check_bad(c, CHECK_ODD, PART,
-                  "set the writers' clocks; since= and prune --older-than misjudge these events",
-                  "%" PRId64 " events were created more than a day in the future, the first is "
-                  "%" PRId64,
-                  t->future, t->first_future);
+        check_bad(
+            c, CHECK_ODD, PART,
+            "correct the writers' clocks; since= and prune --older-than misjudge these events",
+            "%" PRId64 " events were created more than a day in the future, the first is "
+            "%" PRId64,
+            t->future, t->first_future);
     if (t->past > 0)
         check_bad(c, CHECK_ODD, PART,
                   "leave created out of the INSERT; since= and prune --older-than misjudge these "
@@ -132,7 +133,7 @@ sum_up(struct check *c, const struct tally *t)
                   "%" PRId64 " events were created in 1970 or before, the first is %" PRId64,
                   t->past, t->first_past);
     if (t->broken == 0 && t->odd == 0)
-        check_good(c, PART, "%" PRId64 " rows, each as the rules say", t->rows);
+        check_good(c, PART, "%" PRId64 " rows, all obey the rules", t->rows);
 }
 
 static void

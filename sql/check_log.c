@@ -42,7 +42,7 @@ judge_epoch(struct check *c, sqlite3_stmt *st)
                    "with, or any other: then every client is told that the log is a new one",
                    CHECK_PREFIX(c), epoch ? epoch : "");
     if (sqlite3_column_int64(st, 2) > clock_wall_ms() + CLOCK_TOLERANCE_MS)
-        check_bad(c, CHECK_ODD, "epoch", "set the machine's clock",
+        check_bad(c, CHECK_ODD, "epoch", "correct the machine's clock",
                   "%sfeed.created is in the future", CHECK_PREFIX(c));
 }
 
@@ -144,7 +144,7 @@ judge_sequence(struct check *c, const struct log_facts *log)
         snprintf(sql, sizeof sql, "INSERT INTO sqlite_sequence VALUES (/**/'events', %" PRId64 ")",
                  highest);
         check_cure(c, "ids", sql,
-                   "sqlite_sequence has no row for %sevents: ids of deleted events would be given "
+                   "sqlite_sequence has no row for %sevents: ids of deleted events would be used "
                    "again",
                    CHECK_PREFIX(c));
     } else if (log->sequence < highest) {
@@ -213,7 +213,7 @@ judge_pruned(struct check *c, const struct log_facts *log)
                   "trigger off, clients are not told",
                   log->pruned + 1, next - 1, log->pruned);
     else
-        check_good(c, "pruned", "through %" PRId64 ", the log goes on at %" PRId64, log->pruned,
+        check_good(c, "pruned", "through %" PRId64 ", the log continues at %" PRId64, log->pruned,
                    next);
     return ERR_OK;
 }
@@ -266,13 +266,13 @@ check_keys(struct check *c)
     while (st && err == ERR_OK && check_step(c, st, "keys", &err)) {
         good = false;
         check_bad(c, CHECK_BROKEN, "keys", "keep the first and delete the others, then REINDEX",
-                  "key \"%.*s\" stands in %d events, the first is %" PRId64 ", the last %" PRId64,
+                  "key \"%.*s\" occurs in %d events, the first is %" PRId64 ", the last %" PRId64,
                   CHECK_TEXT(st, 0), sqlite3_column_int(st, 1),
                   (int64_t)sqlite3_column_int64(st, 2), (int64_t)sqlite3_column_int64(st, 3));
     }
     sqlite3_finalize(st);
     if (err == ERR_OK && good)
-        check_good(c, "keys", "each is there once");
+        check_good(c, "keys", "each occurs once");
     return err;
 }
 
@@ -294,11 +294,12 @@ check_sources(struct check *c)
         check_bad(
             c, CHECK_BROKEN, "sources",
             "delete its row of table ingest_cursor: the source is then read from its beginning",
-            "source \"%.*s\": %s; freshet-ingest cannot go on from it", CHECK_TEXT(st, 0),
+            "source \"%.*s\": %s; freshet-ingest cannot continue from it", CHECK_TEXT(st, 0),
             why.text);
     }
     sqlite3_finalize(st);
     if (err == ERR_OK && good)
-        check_good(c, "sources", "%d, each with a position that freshet-ingest can go on from", n);
+        check_good(c, "sources", "%d, each with a position from which freshet-ingest can continue",
+                   n);
     return err;
 }

@@ -97,7 +97,7 @@ look_beside(struct rights *r, const char *suffix)
 
     snprintf(path, sizeof path, "%s%s", r->path, suffix);
     if (stat(path, &st) == 0 && !lets_in(&r->db, &st, 06))
-        complain(r, path, &st, " shuts some of them out");
+        complain(r, path, &st, " keeps some of them out");
 }
 
 static void
@@ -114,10 +114,10 @@ look_at_directory(struct rights *r)
     if (stat(directory, &st) != 0)
         return;
     if (!lets_in(&r->db, &st, 03))
-        complain(r, directory, &st, ", where SQLite makes -wal and -shm, shuts some of them out");
+        complain(r, directory, &st, ", where SQLite makes -wal and -shm, keeps some of them out");
     else if (shared == S_IWGRP && !(st.st_mode & S_ISGID && st.st_gid == r->db.st_gid))
         complain(r, directory, &st,
-                 " does not hand its group on (setgid) to -wal and -shm, which SQLite makes there");
+                 " does not pass its group on (setgid) to -wal and -shm, which SQLite makes there");
 }
 
 void

@@ -9,7 +9,7 @@
 #include "sql/schema.h"
 
 #define PART "schema"
-#define MAKE_IT_AGAIN "its CREATE statement stands in freshet's schema.sql: "
+#define MAKE_IT_AGAIN "its CREATE statement is in freshet's schema.sql: "
 
 /* ---- comparing statements ---- */
 

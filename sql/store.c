@@ -193,8 +193,8 @@ store_is_old(const struct store *s, struct errbuf *what)
         return false;
     err_set(
         what, ERR_OK,
-        "%s: made by an older version of freshet (format %d), and used as it is; this brings it "
-        "to format %d while everything goes on: freshet upgrade --db %s",
+        "%s: made by an older version of freshet (format %d), and used as it is; to bring it to "
+        "format %d without stopping anything, run: freshet upgrade --db %s",
         s->path, s->format, SCHEMA_FORMAT, s->path);
     return true;
 }

@@ -13,10 +13,11 @@ store_begin(struct store *s, struct errbuf *eb)
 {
     assert(sqlite3_get_autocommit(s->db));
     if (store_place(s) != STORE_IN_PLACE)
-        return err_set(eb, ERR_MISSING,
-                       "%s: writing: this, or its WAL, is not the file any more that was opened; "
-                       "start again",
-                       s->path);
+        return err_set(
+            eb, ERR_MISSING,
+            "%s: writing: the file or its WAL is no longer the one that was opened; start "
+            "again",
+            s->path);
     return store_run(s, SQL_BEGIN_WRITE, "writing", eb);
 }
 

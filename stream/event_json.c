@@ -47,7 +47,7 @@ read_string(const char *member, struct text string, char **room, struct text *by
 {
     if (json_string_decode(string, room, bytes))
         return ERR_OK;
-    return err_set(eb, ERR_INVALID, "%s has half a surrogate pair, %.*s, which is no character",
+    return err_set(eb, ERR_INVALID, "%s has half a surrogate pair, %.*s, which is not a character",
                    member, (int)bytes->n, bytes->p);
 }
 

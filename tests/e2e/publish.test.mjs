@@ -290,14 +290,14 @@ for (const server of servers) {
             assert.equal(first.status, 201);
             for (const other of [{ ...one, data: 'y' }, { ...one, data: '' }, { ...one, type: 'u' }, { topic: 'once', data: 'x' },
                 { ...one, topic: 'elsewhere' }, [one, one], [one, { ...one, data: 'y' }]]) {
-                const answer = await refused(world, 422, /Idempotency-Key "of one" was another request's/, other, key);
+                const answer = await refused(world, 422, /Idempotency-Key "of one" was used for another request/, other, key);
                 assert.ok(!answer.text.includes(world.db.epoch), answer.text);
             }
             const several = ['1', '2', '3'].map((data) => ({ topic: 'once', data }));
             const many = options('of several');
             assert.equal((await post(world.url(), several, many)).status, 201);
             for (const other of [several.slice(0, 2), several.slice(1), [...several, one], several.toReversed(), several[0]])
-                await refused(world, 422, /was another request's/, other, many);
+                await refused(world, 422, /was used for another request/, other, many);
             for (const [body, again] of [[one, key], [several, many]])
                 assert.equal((await post(world.url(), body, again)).status, 200);
             // Events of their own keys are not part of it: what is new among them is written.

@@ -341,7 +341,7 @@ describe('the responder as a process', { concurrency: 3 }, () => {
             renameSync(db, `${db}.away`);
             process.kill(victim, 'SIGKILL');
             await until('a worker that has no database',
-                () => /worker \d+ ended with status 1; it is started again/.test(world.responder.output()));
+                () => /worker \d+ ended with status 1; restarting it/.test(world.responder.output()));
             assert.ok(childrenOf(pid).includes(other), 'the other one goes on');
             renameSync(`${db}.away`, db);
             await until('two workers that stay', async () => {

@@ -203,8 +203,8 @@ describe('two users write to one database', { concurrency: 2 }, () => {
         assert.match(shut.stderr, new RegExp(`events\\.db-(wal|shm) may not be (read|written) by user ${APPLICATION}: it ` +
             `has mode 0660, owner ${RESPONDER} and group ${RESPONDER}`));
         const check = run(machine.own('freshet'), ['check', '--db', machine.db]).stdout.toString().replaceAll(/\s+/g, ' ');
-        assert.match(check, /warn writers group 41000 may write the database, but \S+-shm shuts some of them out/);
-        assert.match(check, /does not hand its group on/);
+        assert.match(check, /warn writers group 41000 may write the database, but \S+-shm keeps some of them out/);
+        assert.match(check, /does not pass its group on/);
         // The advice, followed.
         await machine.responder.stop();
         machine.init('--group', String(GROUP));

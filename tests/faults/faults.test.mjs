@@ -201,7 +201,7 @@ describe('a database that is not the one any more', { concurrency: 4 }, () => {
     const replace = async (world, n, { mixed = false, seen = false, other = another(world, n) } = {}) => {
         if (mixed) {
             renameSync(other.file, world.db.file);
-            await world.logged(/has been replaced, but beside it lies the -wal of the one before.*remove/);
+            await world.logged(/has been replaced, but the old -wal is still beside it.*remove/);
         }
         const atOnce = !mixed && !seen;
         if (atOnce) {
@@ -319,7 +319,7 @@ describe('a database that is not the one any more', { concurrency: 4 }, () => {
         const stream = await world.live('?topic=a');
         await accepted(world, 'one');
         renameSync(world.db.file, `${world.db.file}.aside`);
-        await world.logged(/events\.db: has been deleted or moved away; streams go on/);
+        await world.logged(/events\.db: has been deleted or moved away; streams continue/);
         const answer = await post(world.url(), event('lost?'));
         assert.equal(answer.status, 503, answer.text);
         assert.equal(answer.headers['retry-after'], '1');
@@ -328,7 +328,7 @@ describe('a database that is not the one any more', { concurrency: 4 }, () => {
         assert.match(tool1.stderr, /no such file; make it with: freshet init/);
         // A file that is only being made is not taken for a database.
         writeFileSync(world.db.file, '');
-        await world.logged(/(has been replaced by what cannot be opened: .*empty.*trying again|beside it lies the -wal)/);
+        await world.logged(/(has been replaced by a file that cannot be opened: .*empty.*trying again|the old -wal is still beside it)/);
         renameSync(`${world.db.file}.aside`, world.db.file);
         await world.logged(/is in its place again/);
         await accepted(world, 'two');
@@ -350,7 +350,7 @@ describe('a database that is not the one any more', { concurrency: 4 }, () => {
         appendFileSync(input, '{"topic":"a","data":"two"}\n');
         const how = await ingest.exited;
         assert.equal(how.code, 1);
-        assert.match(ingest.output(), /not the file any more that was opened; start again/);
+        assert.match(ingest.output(), /no longer the one that was opened; start again/);
         // As its supervisor would; the new database knows nothing of this source.
         const done = run(program('freshet-ingest'), ['--db', world.db.file, '--source', 's', input]);
         assert.equal(done.code, 0, done.stderr);

@@ -152,14 +152,14 @@ test_that 'a group that may not write the directory' ends 0 \
     "^warn *writers *group $(id -gn) may write the database, but $dir, where" "$freshet" check --db "$db"
 test_that 'and what to do is named' ends 0 "→ freshet init --group [A-Za-z0-9_-]* --db $db\$" "$freshet" check --db "$db"
 sharing 660 770
-test_that 'a directory that does not hand its group on' ends 0 '^warn *writers .*(setgid)\|(setgid) to' \
+test_that 'a directory that does not pass its group on' ends 0 '^warn *writers .*(setgid)\|(setgid) to' \
     "$freshet" check --db "$db"
 sharing 660 2770
 test_that 'a group and a directory of its own are fine' ends 0 "^ok *writers *group $(id -gn), mode 0660" \
     "$freshet" check --db "$db"
 : >"$db-wal"
 chmod 644 "$db-wal"
-test_that 'a -wal that the group may not write' ends 0 "$db-wal shuts some\|^warn *writers .*-wal" \
+test_that 'a -wal that the group may not write' ends 0 "$db-wal keeps some\|^warn *writers .*-wal" \
     "$freshet" check --db "$db"
 rm -f "$db-wal"
 chmod 700 "$dir"
@@ -259,7 +259,7 @@ oddity events '1 events were created more than a day in the future' \
 damage events '5 more events break rules' \
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 25)
      INSERT INTO events(topic, data) SELECT '', i FROM n"
-damage keys 'key "twice" stands in 2 events, the first is 3001, the last 3002' \
+damage keys 'key "twice" occurs in 2 events, the first is 3001, the last 3002' \
     "DROP INDEX events_key; DROP TRIGGER events_key_exists;
      INSERT INTO events(topic, key, data) VALUES ('a', 'twice', 1), ('a', 'twice', 2)"
 

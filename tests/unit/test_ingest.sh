@@ -43,7 +43,7 @@ run 0 --format lines --topic t --invalid-utf8 replace --rejects kept in
 is 'SELECT data FROM events' 'good
 b�d é ���
 あ'
-says 'in: 1 event with bytes that are no UTF-8; each of these is U+FFFD now'
+says 'in: 1 event with bytes that are not UTF-8; each of these was replaced by U+FFFD'
 [ ! -s kept ] || fail "kept: $(cat kept)"
 sql 'DELETE FROM events'
 printf '{"uri":"/\377\376","id":"k"}\n{"uri":"/","id":"\377"}\n\377\n' |
@@ -73,21 +73,21 @@ run 0 --last-id --source wiki
 
 story "what is no event stream is no success"
 printf '<!DOCTYPE html>\n<html>\n\n<h1>502 Bad Gateway</h1>\n' | run 1 --format sse --topic t
-says 'error: standard input: no event stream: not one message in 49 bytes; line 1 is no field'
+says 'error: standard input: not an event stream: no message in 49 bytes; line 1 is not a field'
 lines 1 3 | run 1 --format sse --topic t
-says 'no event stream: not one message'
+says 'not an event stream: no message'
 printf 'id: 1\ndata: a\nid: 2\ndata: b\n' | run 1 --format sse --topic t
-says 'no event stream: not one message in 28 bytes; a blank line ends each message'
+says 'not an event stream: no message in 28 bytes; a blank line ends each message'
 printf ': keep\n\n: alive\nretry: 5\n' | run 0 --format sse --topic t
-silent_about 'no event stream'
+silent_about 'not an event stream'
 printf ':ok\n\nevent: freshet:live\ndata: {}\n\n' | run 0 --format sse --topic t
 printf 'data: a\n\nfoo: bar\ndata: b\n\n<html>\n\n' | run 0 --format sse --topic t
-says 'warning: standard input: 2 lines are no fields of an event stream, the first is line 3; they were skipped'
+says 'warning: standard input: 2 lines are not fields of an event stream, the first is line 3; they were skipped'
 is 'SELECT data FROM events' 'a
 b'
 lines 1 3 >log
 start --follow log --format sse --topic t
-wait_for said 'warning: log: no event stream: not one message in 75 bytes'
+wait_for said 'warning: log: not an event stream: no message in 75 bytes'
 end TERM 0
 
 # ---- what does not

@@ -97,7 +97,7 @@ wait_for count_is 49
 exec 5>&-
 wait_for count_is 50
 end TERM 0
-says 'goes on writing to the file that was rotated away'
+says 'a program still writes to the file that was rotated away'
 is "$all_once" '50|50|1|50'
 
 story "so do those that come while it is down, whatever the file is called by then"
