@@ -1,3 +1,3 @@
 #!/bin/sh
-# The stream as plain CGI, for cgi.conf: gives the responder its options and becomes it.
+# The stream as plain CGI, for cgi.conf: runs the responder with its options.
 exec /usr/sbin/freshet-fcgi --db /var/lib/freshet/events.db

@@ -1,7 +1,7 @@
 #!/bin/sh
-# What lighttpd sends in place of a 503 while the responder is away: a stream that only says when to
-# come back. The process number spreads the time, so that clients do not all return at once. Whoever
-# asked for JSON is told the truth, and a refusal of lighttpd's own (401: log in first) stays one.
+# What lighttpd sends instead of a 503 while the responder is down: a stream that only says when to come
+# back. The process number spreads the time, so that clients do not all return at once. Clients that asked
+# for JSON get the real status, and a refusal by lighttpd itself (401: log in first) stays one.
 status=503
 case $REDIRECT_STATUS in
 4??) status=$REDIRECT_STATUS ;;

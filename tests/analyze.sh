@@ -21,7 +21,7 @@ for_each() {
     done | xargs -P "$(nproc)" -I FILE sh -c 'said=$("$@" 2>&1) || printf "%s\n" "$said"' sh "$@"
 }
 
-# Optimised, it sees more of what a function does. What gcc warns of besides, the build shows.
+# Optimised, it sees more of what a function does. Its other warnings appear in the build.
 with_gcc() {
     report 'gcc -fanalyzer finds nothing' "$(for_each gcc "$@" -O2 -fanalyzer -Werror -c -o /dev/null FILE)"
 }

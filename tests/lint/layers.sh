@@ -1,6 +1,5 @@
 #!/bin/sh
-# Dependencies run downward only, and each library has one place that knows it (DESIGN: base, stream,
-# sql, then the programs). TAP.
+# Dependencies run downward only, and each external library is known in one place (see CONTRIBUTING.md). TAP.
 set -eu
 cd "${top_srcdir:-.}"
 . tests/lib/report.sh

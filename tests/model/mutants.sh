@@ -1,6 +1,6 @@
 #!/bin/sh
 # The test of the stream model: each patch in tests/model/mutants/ plants one bug in one file, which its
-# first line names, in a copy of the sources; the model must find it. A mutant that lives on says that the model is
+# first line names, in a copy of the sources; the model must find it. A mutant that survives means that the model is
 # too weak: strengthen the model, not the mutant. TAP.
 #
 # Usage: tests/model/mutants.sh [NAME…]        in or with top_srcdir of the sources; CC, CFLAGS as usual
@@ -38,9 +38,9 @@ one() {
     cd "$1.$2"
     code=0
     if ! patch -p1 -F0 -s <"$patch" >log 2>&1; then
-        verdict="does not apply any more: make the patch anew for the code as it is now"
+        verdict="no longer applies: make the patch again for the present code"
     elif ! { compile "$(sed -n 's|^+++ b/||p' "$patch")" && link; } >log 2>&1; then
-        verdict="does not compile any more: make the patch anew for the code as it is now"
+        verdict="no longer compiles: make the patch again for the present code"
     else
         timeout "$limit_s" ./model --seed "$seed" --steps "$steps" >/dev/null 2>log || code=$?
         case $code in

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Walks both ways of the README, ./demo and by hand, line for line as they stand there, on a bare Debian with
-# systemd, and then sees whether they hold: the demo leaves nothing behind, another user writes, services are
+# Walks both ways of the README, ./demo and by hand, line for line as they are written, on a bare Debian with
+# systemd, and then checks that they hold: the demo leaves nothing behind, another user writes, services are
 # restarted, the database is away for longer than systemd's default patience. Needs root, mmdebstrap, systemd-nspawn.
 #
 # Usage: tests/walk/walk.sh DIRECTORY [RELEASE]     RELEASE: a code name; default: this machine's
