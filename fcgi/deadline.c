@@ -43,7 +43,7 @@ enum err
 deadlines_add(struct deadlines *all, struct deadline *d, int64_t at_ms)
 {
     assert(d->place == 0);
-    if (!mem_grow(&all->heap, all->n, &all->capacity, sizeof *all->heap, FIRST_CAPACITY))
+    if (!mem_grow(&all->heap, all->n, &all->capacity, sizeof(struct deadline *), FIRST_CAPACITY))
         return ERR_NOMEM;
     d->at_ms = at_ms;
     put(all, all->n, d);

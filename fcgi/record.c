@@ -213,7 +213,7 @@ static bool
 read_names(struct text content, bool asked[VALUES])
 {
     struct params s = {.rest = content, .content_n = content.n, .ended = true};
-    unsigned char first, name[16];
+    unsigned char first, name[16] = {0};
     size_t name_n, value_n;
 
     while (take_params(&s, &first, 1)) {

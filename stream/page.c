@@ -22,17 +22,24 @@ page_create(int64_t after, size_t bytes_max, const struct dialect *dialect)
     return p;
 }
 
-void
-page_destroy(struct page *p)
+static void
+destroy_one(struct page *p)
 {
     if (!p)
         return;
-    page_destroy(p->twin);
     buf_finish(&p->frames);
     buf_finish(&p->names);
     buf_finish(&p->answers);
     mem_free(p->entries);
     mem_free(p);
+}
+
+void
+page_destroy(struct page *p)
+{
+    if (p)
+        destroy_one(p->twin);
+    destroy_one(p);
 }
 
 void
