@@ -1,5 +1,5 @@
 // freshet doctor: the shipped configurations pass; each misconfiguration of admin/doctor.def, made on
-// purpose, is named together with the line that mends it.
+// purpose, is named together with the line that fixes it.
 import assert from 'node:assert/strict';
 import { createServer, request } from 'node:http';
 import { after, before, describe, it } from 'node:test';
@@ -38,14 +38,7 @@ function trust(world) {
 }
 
 function story(name, place, body) {
-    it(name, async () => {
-        const world = await World.open({ options: SOON, ...place });
-        try {
-            await body(world);
-        } finally {
-            await world.close();
-        }
-    });
+    it(name, () => World.during({ options: SOON, ...place }, body));
 }
 
 /** What is wrong, less the warnings that things take long, where that is true: of a machine that runs many tests. */

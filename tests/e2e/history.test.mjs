@@ -327,7 +327,7 @@ describe('history in production', () => {
             };
             assert.equal(await herd(100, 1), 1);
             assert.equal(await herd(100, 50), 0);
-            // All at once at a page that the cache does not have yet: who has waited for 50 ms goes to the
+            // All at once at a page that the cache does not have yet: a client that has waited for 50 ms goes to the
             // responder all the same, so on a busy machine there may be a few.
             const cold = await herd(200, 45);
             assert.ok(cold >= 1 && cold <= 10, `${cold} requests of 45`);
@@ -353,7 +353,7 @@ describe('history in production', () => {
             assert.equal((await ask(`/7-${old}`)).headers['x-cache-status'], 'HIT');
             assert.equal((await ask('?limit=3', { 'Last-Event-ID': '7' })).status, 200);
 
-            // As somebody does who begins anew: another database takes its place.
+            // As after a fresh start: another database takes its place.
             const place = join(world.dir, 'other');
             mkdirSync(place);
             const other = new Database(place);
@@ -396,7 +396,7 @@ describe('history in production', () => {
             });
             assert.equal(more.json.events.length, 51);
 
-            // One that does not change: the first who asks has it already, and gets 304 from the responder.
+            // One that does not change: the first client has it already, and gets 304 from the responder.
             const fixed = `?topic=a&last_event_id=10-${world.db.epoch}&limit=3`;
             const tag = (await get(world.url(`${fixed}&x=1`), { ca: world.tls.ca })).headers.etag;
             assert.equal((await ask(fixed, tag)).status, 304);

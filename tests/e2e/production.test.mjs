@@ -12,14 +12,7 @@ import { until } from './kit/wait.mjs';
 import { World, servers } from './kit/world.mjs';
 
 function story(name, place, body) {
-    it(name, async () => {
-        const world = await World.open(place);
-        try {
-            await body(world);
-        } finally {
-            await world.close();
-        }
-    });
+    it(name, () => World.during(place, body));
 }
 
 describe('in production', { concurrency: 3 }, () => {

@@ -19,14 +19,7 @@ import { World } from './kit/world.mjs';
 
 /** Runs a story in a world of its own. */
 function story(name, place, body) {
-    it(name, async () => {
-        const world = await World.open(place);
-        try {
-            await body(world);
-        } finally {
-            await world.close();
-        }
-    });
+    it(name, () => World.during(place, body));
 }
 
 /** What the descriptors of a process are open on. */

@@ -192,7 +192,7 @@ describe('two users write to one database', { concurrency: 2 }, () => {
         told('/log', '0755');
         chmodSync(join(machine.dir, 'log'), 0o777);
         assert.equal(publish().code, 0, 'everybody may write everything');
-        // A group, but a directory that does not hand it on: whoever opens it first shuts the others out.
+        // A group, but a directory that does not hand it on: the user who opens it first shuts the others out.
         chmodSync(machine.db, 0o660);
         chownSync(machine.db, RESPONDER, GROUP);
         chownSync(join(machine.dir, 'log'), RESPONDER, GROUP);

@@ -5,6 +5,7 @@ import net from 'node:net';
 import { after, before, describe, it } from 'node:test';
 import { createParser } from 'eventsource-parser';
 import { literal } from '../e2e/kit/database.mjs';
+import { raw } from '../e2e/kit/net.mjs';
 import { post } from '../e2e/kit/post.mjs';
 import { until } from '../e2e/kit/wait.mjs';
 import { World, servers } from '../e2e/kit/world.mjs';
@@ -25,19 +26,6 @@ function decode(text) {
     const parser = createParser({ onEvent: (event) => events.push(event) });
     parser.feed(text);
     return events.filter((event) => !event.event?.startsWith('freshet:'));
-}
-
-/** One request as bytes on a connection of its own; resolves to all that was answered. */
-function raw(port, text, { for: ms = 5000 } = {}) {
-    return new Promise((resolve) => {
-        const socket = net.connect(port, '127.0.0.1');
-        const chunks = [];
-        socket.setTimeout(ms, () => socket.destroy());
-        socket.on('data', (chunk) => chunks.push(chunk));
-        socket.on('error', () => {});
-        socket.on('close', () => resolve(Buffer.concat(chunks).toString('latin1')));
-        socket.write(Buffer.from(text, 'latin1'));
-    });
 }
 
 function headOf(answer) {

@@ -1,25 +1,12 @@
 // Requests that are too much of something, through nginx and lighttpd and straight to the responder: each
 // gets an answer that says so, never a 5xx, and never a look at what is not its business.
 import assert from 'node:assert/strict';
-import net from 'node:net';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { get } from '../e2e/kit/get.mjs';
+import { raw } from '../e2e/kit/net.mjs';
 import { post } from '../e2e/kit/post.mjs';
 import { World, servers } from '../e2e/kit/world.mjs';
 import { Front, exchange, request } from './front.mjs';
-
-/** One request as bytes, with `Connection: close` among them; resolves to all that was answered. */
-function raw(port, text, ms = 2000) {
-    return new Promise((resolve) => {
-        const socket = net.connect(port, '127.0.0.1');
-        const chunks = [];
-        socket.setTimeout(ms, () => socket.destroy());
-        socket.on('data', (chunk) => chunks.push(chunk));
-        socket.on('error', () => {});
-        socket.on('close', () => resolve(Buffer.concat(chunks).toString('latin1')));
-        socket.write(Buffer.from(text, 'latin1'));
-    });
-}
 
 const statusOf = (answer) => Number(/^HTTP\/1.[01] (\d+)/.exec(answer)?.[1] ?? 0);
 const nested = (n) => `${'['.repeat(n)}${']'.repeat(n)}`;

@@ -7,6 +7,16 @@
 
 static const struct dialect plain = {DIALECT_PLAIN, "k3f9"};
 
+/* A window of this many events, over a table that has had n of topic a. */
+static void
+open_filled_hub(size_t events_max, size_t cache_max, int n)
+{
+    open_hub(64 * 1024, events_max, cache_max);
+    for (int i = 0; i < n; i++)
+        insert("a", NULL);
+    publish_new();
+}
+
 static void
 equal_subscriptions_share_one_feed(void **state)
 {
@@ -174,10 +184,7 @@ who_waits_at_one_position_shares_one_request(void **state)
     int woken = 0;
 
     (void)state;
-    open_hub(64 * 1024, 4, 1 << 20);
-    for (int i = 0; i < 20; i++)
-        insert("a", NULL);
-    publish_new();
+    open_filled_hub(4, 1 << 20, 20);
     assert_true(join(&a, wish("a", NULL, NULL), 2));
     assert_true(join(&b, wish("a", NULL, NULL), 2));
     assert_true(join(&other, wish("a", NULL, NULL), 5));
@@ -204,10 +211,7 @@ a_page_that_nobody_waits_for_is_not_read(void **state)
     struct client c;
 
     (void)state;
-    open_hub(64 * 1024, 4, 1 << 20);
-    for (int i = 0; i < 20; i++)
-        insert("a", NULL);
-    publish_new();
+    open_filled_hub(4, 1 << 20, 20);
     assert_true(join(&c, wish("a", NULL, NULL), 2));
     assert_int_equal(hub_wait(&hub, &c.sub, 0), ERR_OK);
     leave(&c);
@@ -224,10 +228,7 @@ a_page_that_is_being_read_is_given_up_and_wanted_again(void **state)
     atomic_bool cancelled = false;
 
     (void)state;
-    open_hub(64 * 1024, 4, 1 << 20);
-    for (int i = 0; i < 20; i++)
-        insert("a", NULL);
-    publish_new();
+    open_filled_hub(4, 1 << 20, 20);
     assert_true(join(&a, wish("a", NULL, NULL), 2));
     assert_true(join(&b, wish("a", NULL, NULL), 2));
     assert_int_equal(hub_wait(&hub, &a.sub, 7), ERR_OK);
@@ -260,10 +261,7 @@ a_page_that_cannot_be_read_drops_who_waits_for_it(void **state)
     struct client a, b, other;
 
     (void)state;
-    open_hub(64 * 1024, 4, 1 << 20);
-    for (int i = 0; i < 20; i++)
-        insert("a", NULL);
-    publish_new();
+    open_filled_hub(4, 1 << 20, 20);
     assert_true(join(&a, wish("a", NULL, NULL), 2));
     assert_true(join(&b, wish("a", NULL, NULL), 2));
     assert_true(join(&other, wish("a", NULL, NULL), 5));
@@ -285,16 +283,13 @@ pages_above_the_bound_are_forgotten(void **state)
     struct client c;
 
     (void)state;
-    open_hub(64 * 1024, 4, 2000);
-    for (int i = 0; i < 100; i++)
-        insert("a", NULL);
-    publish_new();
+    open_filled_hub(4, 2000, 100);
     assert_true(join(&c, wish("a", NULL, NULL), 2));
     catch_up(&c);
     assert_true(hub.cache_bytes > 2000);
     hub_trim(&hub);
     assert_true(hub.cache_bytes <= 2000);
-    c.sub.at.pos.cursor = 2; /* the same again: pages that are gone are fetched anew */
+    c.sub.at.pos.cursor = 2; /* the same again: pages that are gone are fetched again */
     c.ids[0] = '\0';
     catch_up(&c);
     assert_non_null(strstr(c.ids, "3 4 5 6 7 "));
@@ -336,10 +331,7 @@ what_was_deleted_is_not_sent_any_more(void **state)
     struct client behind, ahead, later;
 
     (void)state;
-    open_hub(64 * 1024, 16, 1 << 20);
-    for (int i = 0; i < 6; i++)
-        insert("a", NULL);
-    publish_new();
+    open_filled_hub(16, 1 << 20, 6);
     assert_true(join(&behind, wish(NULL, NULL, NULL), 1));
     assert_true(join(&ahead, wish("a", NULL, NULL), 4));
     pruned_through = 3; /* the rows up to it are gone */
@@ -372,10 +364,7 @@ a_page_from_before_the_deletion_is_read_again(void **state)
     struct page *old;
 
     (void)state;
-    open_hub(64 * 1024, 4, 1 << 20);
-    for (int i = 0; i < 20; i++)
-        insert("a", NULL);
-    publish_new();
+    open_filled_hub(4, 1 << 20, 20);
     assert_true(join(&c, wish("a", NULL, NULL), 2));
     assert_int_equal(hub_wait(&hub, &c.sub, 0), ERR_OK);
     r = hub_next_request(&hub);
@@ -399,10 +388,7 @@ a_page_of_rows_below_a_deleted_one_is_good_for_a_moment(void **state)
     struct page *page;
 
     (void)state;
-    open_hub(64 * 1024, 4, 1 << 20);
-    for (int i = 0; i < 20; i++)
-        insert("a", NULL);
-    publish_new();
+    open_filled_hub(4, 1 << 20, 20);
     assert_true(join(&c, wish("a", NULL, NULL), 2));
     assert_int_equal(hub_wait(&hub, &c.sub, 0), ERR_OK);
     r = hub_next_request(&hub);

@@ -33,3 +33,16 @@ export function accepts(where) {
         socket.once('error', () => resolve(false));
     });
 }
+
+/** One HTTP request as bytes on a connection of its own; resolves to all that was answered until it was closed. */
+export function raw(port, text) {
+    return new Promise((resolve) => {
+        const socket = net.connect(port, '127.0.0.1');
+        const chunks = [];
+        socket.setTimeout(5000, () => socket.destroy());
+        socket.on('data', (chunk) => chunks.push(chunk));
+        socket.on('error', () => {});
+        socket.on('close', () => resolve(Buffer.concat(chunks).toString('latin1')));
+        socket.write(Buffer.from(text, 'latin1'));
+    });
+}

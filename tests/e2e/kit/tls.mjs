@@ -1,4 +1,4 @@
-// A certificate for localhost, made anew for each test run.
+// A certificate for localhost, made for each test run.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { tool } from './env.mjs';

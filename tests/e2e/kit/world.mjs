@@ -57,6 +57,16 @@ export class World {
         return world;
     }
 
+    /** Opens a world for body(world), and closes it whatever happens. */
+    static async during(place, body) {
+        const world = await World.open(place);
+        try {
+            await body(world);
+        } finally {
+            await world.close();
+        }
+    }
+
     get base() {
         return this.tls ? `https://127.0.0.1:${this.server.tlsPort}` : `http://127.0.0.1:${this.server.port}`;
     }
