@@ -3,7 +3,7 @@
  * the server's processes use.
  *
  * It is led by lines on standard input and answers each with one line of JSON when it is done, so
- * that whoever leads it can start, stop and publish between two of them:
+ * that the program that leads it can start, stop and publish between two of them:
  *
  * - open [SEQ]: open all streams (again after close: with Last-Event-ID); each must begin with SEQ
  * - mark: begin an interval: figures are counted from here
@@ -237,14 +237,14 @@ static const char usage_text[] =
     "  --sources N         source addresses, from 127.0.0.2 on (one per 20,000)\n"
     "  --opening N         connections that may be on their way at once (256)\n"
     "  --last-id ID        Last-Event-ID of streams that have none of their own yet\n"
-    "  --pace MS           read each stream once in so long (at once)\n"
+    "  --pace MS           read each stream once in this time (at once)\n"
     "  --receive-buffer B  SO_RCVBUF of fast readers (the system's)\n"
-    "  --slow N            so many streams read slowly (0)\n"
+    "  --slow N            this many streams read slowly (0)\n"
     "  --slow-rate B       bytes a second that these read; 0 = none at all (1024)\n"
-    "  --leave-after N     a stream leaves for good after so many events\n"
-    "  --stay S            a stream leaves after about so long, and comes back\n"
-    "  --away S            after about so long (0.1)\n"
-    "  --return S          come back after about so long when the server ended it (never)\n"
+    "  --leave-after N     a stream leaves for good after this many events\n"
+    "  --stay S            a stream leaves after about this time, and comes back\n"
+    "  --away S            after about this time (0.1)\n"
+    "  --return S          come back after about this time when the server ended it (never)\n"
     "  --watch NAME=PID    sample this process and its descendants; repeatable\n";
 
 static int

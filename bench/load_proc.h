@@ -1,6 +1,6 @@
 /* load_proc: what the processes of a server use: CPU time, memory, descriptors.
  *
- * A group is one process and all its descendants, looked up anew for every sample, so workers that
+ * A group is one process and all its descendants, looked up again for every sample, so workers that
  * are started later count too. CPU time comes from the processes' own clocks, to the nanosecond. */
 #ifndef BENCH_LOAD_PROC_H
 #define BENCH_LOAD_PROC_H

@@ -65,9 +65,9 @@ struct settings {
     const char *path, *last_id;
     int port, streams, processes, topics, sources;
     int opening_max;       /* how many may be on their way at once, in all processes */
-    int slow, slow_rate;   /* so many of the streams read so many bytes a second */
+    int slow, slow_rate;   /* this many of the streams read this many bytes a second */
     int receive_buffer;    /* SO_RCVBUF; 0 = the system's */
-    int pace_ms;           /* each stream is read once in so long; 0 = at once */
+    int pace_ms;           /* each stream is read once in this time; 0 = at once */
     int leave_after;       /* events; 0 = stay */
     double stay_s, away_s; /* mean time before a stream leaves by itself, and until it returns */
     double return_s;       /* when the server ended it; negative = never */

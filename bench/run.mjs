@@ -8,7 +8,7 @@
 // An empty value is as if it were not given.
 // --scale=0.1: with a tenth of the streams, for a machine that has not the memory or the time.
 // FRESHET_BUILD names the build directory. Every run is written down when it is done: started again
-// with the same programs and settings it goes on where it was, --fresh begins anew.
+// with the same programs and settings it goes on where it was, --fresh starts again.
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

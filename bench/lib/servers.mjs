@@ -14,7 +14,7 @@ import { accepts, freePort } from '../../tests/e2e/kit/net.mjs';
 import { run } from '../../tests/e2e/kit/process.mjs';
 import { descriptors, directory, discard, serve } from './machine.mjs';
 
-const SPARE = 100; // descriptors that nginx needs besides its connections
+const SPARE = 100; // descriptors that nginx needs in addition to its connections
 const asRoot = process.getuid() === 0;
 
 /** Fills the places in capitals. */

@@ -18,7 +18,7 @@ enum powerlog_kind {
     POWERLOG_UNLINK = 'U',   /* payload: the name */
     POWERLOG_SYNC_DIR = 'D', /* fsync() of the directory */
     POWERLOG_OUT = 'O',      /* payload: what goes out through a socket; before it goes */
-    POWERLOG_MARK = 'M',     /* payload: a remark of whoever runs the programs */
+    POWERLOG_MARK = 'M',     /* payload: a remark of the script that runs the programs */
 };
 
 struct powerlog {

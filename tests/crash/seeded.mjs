@@ -1,5 +1,5 @@
 // Random numbers that a seed repeats (mulberry32), and the contents of the campaign's events, which
-// follow from their names alone: whoever knows "post-1/17" knows the whole event.
+// follow from their names alone: "post-1/17" says what the whole event is.
 
 export class Random {
     constructor(seed) {

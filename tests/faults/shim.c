@@ -7,7 +7,7 @@
  * then COUNT fail (default: all) clock - SECONDS                    the time of day is so much
  * later (or, negative, earlier); what is monotonic stays
  *
- * Counting begins anew when the file changes. */
+ * Counting starts again when the file changes. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -304,7 +304,7 @@ step(void)
 
 /* ---- a life ---- */
 
-/* True when something was left to do. Nobody is called who has not been woken. */
+/* True when something was left to do. No client is called that has not been woken. */
 static bool
 catch_up(struct client *c)
 {
@@ -320,7 +320,7 @@ catch_up(struct client *c)
     return true;
 }
 
-/* Everybody who is left must get to the end, and then have been given everything. */
+/* Every client that is left must get to the end, and then have been given everything. */
 static void
 finish(void)
 {

@@ -1,5 +1,5 @@
 /* hub_world: what a hub lives with: a table, what a reader makes of it, and clients that note what
- * they get. There is one of each table and hub; open_hub() begins anew. */
+ * they get. There is one of each table and hub; open_hub() starts again. */
 #ifndef TESTS_UNIT_HUB_WORLD_H
 #define TESTS_UNIT_HUB_WORLD_H
 

@@ -166,7 +166,7 @@ static const struct row table[] = {
     ROW(0, "news/*", HS, "GET", BEARER, .claims = CLAIMS("\"nbf\":1700000000")),
     ROW(401, NULL, HS, "GET", BEARER, .claims = CLAIMS("\"nbf\":1700000001")),
     ROW(401, NULL, HS, "GET", BEARER, .claims = CLAIMS("\"nbf\":true")),
-    /* Who made it, and for whom. */
+    /* The issuer, and the audience. */
     ROW(0, "news/*", STRICT, "GET", BEARER, .claims = CLAIMS(FOR_STRICT)),
     ROW(0, "news/*", STRICT, "GET", BEARER,
         .claims = CLAIMS("\"aud\":[\"a\",\"events\"],\"iss\":\"https://login.example\"")),

@@ -121,7 +121,7 @@ nothing_but_an_abort_follows_a_body(void **state)
     r = (struct record_reader){.request_id = 1};
     rest = buf_view(&stream);
     assert_int_equal(record_read(&r, &rest, NULL), RECORD_END);
-    assert_int_equal(rest.n, stream.length - RECORD_HEAD); /* for who reads the next request */
+    assert_int_equal(rest.n, stream.length - RECORD_HEAD); /* for the reader of the next request */
     assert_int_equal(record_read(&r, &rest, NULL), RECORD_INVALID);
     buf_finish(&stream);
 }

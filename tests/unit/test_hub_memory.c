@@ -1,4 +1,5 @@
-/* A hub whose memory runs out at every possible moment: whoever got in must get everything. */
+/* A hub whose memory runs out at every possible moment: a client that got in must get
+ * everything. */
 #include "tests/unit/hub_world.h"
 
 #include <string.h>

@@ -22,7 +22,7 @@ enum { ANY = -1, DATA = 1024 * 1024 };
 /* ---- a socket that does as it is told ---- */
 
 struct answer {
-    ssize_t take; /* so many bytes; ANY = all; 0 = fail with `error` */
+    ssize_t take; /* how many bytes; ANY = all; 0 = fail with `error` */
     int error;
 };
 

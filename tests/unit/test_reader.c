@@ -29,7 +29,7 @@ struct world {
     atomic_int n_order;
 };
 
-/* A job of so many steps, which writes down that it had one. */
+/* A job of several steps, which writes down each that it had. */
 struct steps {
     struct reader_job job;
     struct world *world;
@@ -129,7 +129,7 @@ run_steps(struct reader_job *job, struct store *store, enum err *err, struct err
     if (s->gated && read(s->world->gate[0], &byte, 1) != 1)
         *err = ERR_IO;
     at = atomic_fetch_add(&s->world->n_order, 1);
-    if (at < (int)sizeof s->world->order) /* whoever stops it may be late */
+    if (at < (int)sizeof s->world->order) /* the cancelling may be late */
         s->world->order[at] = s->name;
     return --s->left == 0;
 }

@@ -140,7 +140,7 @@ when_nobody_reads_the_wait_ends(void **state)
     give(w, MANY);
     assert_false(round_over(&w->round, longest_ms));
     assert_true(round_over(&w->round, longest_ms + 1));
-    w->round.n = 1000 * 1000; /* as if so many had been written to */
+    w->round.n = 1000 * 1000; /* as if that many had been written to */
     assert_false(round_over(&w->round, ROUND_MS_MAX));
     assert_true(round_over(&w->round, ROUND_MS_MAX + 1));
 }

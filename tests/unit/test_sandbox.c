@@ -246,7 +246,7 @@ do_nothing(void *context)
     return context;
 }
 
-/* Opening another database begins everything anew, with the filter that is there. */
+/* Opening another database starts everything again, with the filter that is there. */
 static int
 begin_anew(void)
 {

@@ -1,4 +1,4 @@
-/* The rules of the schema, as a stranger meets them who has nothing but SQLite: in a file of its
+/* The rules of the schema, as they are met by somebody with nothing but SQLite: in a file of its
  * own, in one that was upgraded from format 1, and in the database of an application. */
 #include "tests/unit/store_world.h"
 

@@ -253,7 +253,7 @@ set_disk(long n, bool for_good, bool full)
     disk.calls = 0;
 }
 
-/* The n-th call fails; true when there were so many. */
+/* The n-th call fails; true when there were that many. */
 static bool
 try_fault(void **state, const struct operation *o, long n, bool for_good, bool full,
           const char *wanted)
@@ -388,7 +388,8 @@ an_empty_file_is_not_opened(void **state)
     expect_place(w, STORE_IN_PLACE);
 }
 
-/* Somebody has tidied up: whoever comes now begins another WAL, and neither side sees the other. */
+/* Somebody has tidied up: a connection that comes now begins another WAL, and neither side sees the
+ * other. */
 static void
 a_wal_that_was_deleted_is_noticed(void **state)
 {

@@ -535,7 +535,7 @@ streams_are_counted_by_address(void **state)
     addresses_end(&t, a);
     addresses_end(&t, b);
     addresses_end(&t, c);
-    assert_null(t.all); /* nothing is kept of who is gone */
+    assert_null(t.all); /* nothing is kept of an address that is gone */
     /* One customer has a whole /64. */
     a = addresses_begin(&t, TEXT_LIT("2001:db8:1:2::1"), 1);
     assert_null(addresses_begin(&t, TEXT_LIT("2001:db8:1:2:ffff::9"), 1));

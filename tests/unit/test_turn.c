@@ -305,7 +305,7 @@ what_is_kept_for_clients_stays_within_its_bound(void **state)
     assert_int_equal(w.server.n_conns, STREAMS - (int)w.server.counters.unsent_drops);
     for (int i = 0; i < STREAMS; i++)
         assert_int_equal(is_closed(streams[i]), i < (int)w.server.counters.unsent_drops);
-    UNTIL(&w, has_got(streams[STREAMS - 1], "000\n\n")); /* who reads, goes on */
+    UNTIL(&w, has_got(streams[STREAMS - 1], "000\n\n")); /* a client that reads goes on */
 }
 
 #define TURN_TEST(name) cmocka_unit_test_teardown(name, close_world)
