@@ -174,7 +174,7 @@ reader_start(struct reader **reader, struct store *store, void (*wake)(void *), 
 
     if (!r) {
         store_close(store);
-        return err_set(eb, ERR_NOMEM, "out of memory");
+        return err_nomem(eb);
     }
     r->store = store;
     r->wake = wake;

@@ -294,7 +294,7 @@ await(struct tail *t, int64_t until_us, bool *written)
     if (ppoll(fds, 2, &left, NULL) <= 0)
         return;
     if (fds[0].revents && read(t->alarm, &count, sizeof count) < 0)
-        return; /* somebody else's alarm: there is only one reader */
+        return; /* cannot be: nothing else reads the alarm */
     if (fds[1].revents)
         *written = watch_clear(&t->watch, t->wal_name) || *written;
 }
@@ -375,7 +375,7 @@ tail_start(struct tail **tail, struct store *store, int64_t start_id, const stru
 
     if (!t) {
         store_close(store);
-        return err_set(eb, ERR_NOMEM, "out of memory");
+        return err_nomem(eb);
     }
     *t = (struct tail){.alarm = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
                        .store = store,

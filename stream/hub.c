@@ -258,8 +258,8 @@ publish_one(struct hub *h, const struct passing *e)
     }
 }
 
-/* Events above the window's head were deleted before we saw them. Nobody can go on from memory then
- * as if nothing had happened: everybody asks the table, and is told. */
+/* Events above the window's head were deleted before we saw them. No client can go on from memory
+ * then as if nothing had happened: all ask the table, which reports it. */
 static void
 restart(struct hub *h, enum dialect_kind dialect, int64_t id)
 {
@@ -484,7 +484,7 @@ hub_deliver(struct hub *h, struct page_request *request, struct page *p, hub_eac
     int64_t after = p->after, through = p->through;
 
     if (p->marks.pruned_through < h->pruned_through && has_rows_below(p, h->pruned_through))
-        page_destroy(p); /* read before the deletion: whoever wakes up asks again */
+        page_destroy(p); /* read before the deletion: those that wake up ask again */
     else
         keep_page(h, f, p);
     for (s = TAILQ_FIRST(&f->waiting); s; s = next) {

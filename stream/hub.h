@@ -1,4 +1,4 @@
-/* hub: the window, all feeds, and who is concerned by what.
+/* hub: the window, all feeds, and which of them an event concerns.
  *
  * Operations: publish a page of new events; join and leave (a subscriber enters and leaves a feed);
  * wait and deliver (a subscriber lacks a page; a page has come). Publishing looks up the event's
@@ -48,9 +48,9 @@ enum err hub_init(struct hub *h, uint64_t window_bytes, uint64_t window_events, 
 void hub_finish(struct hub *h);
 
 /* Appends the page's events to the window and to the feeds that match. The page was made with
- * names, and with answers to the questions (h->questions.changes go to whoever makes it), and
- * starts where the window ends: page->after == window.head_id. Its marks may tell that events were
- * deleted: then memory forgets them. The page stays the caller's. */
+ * names, and with answers to the questions (h->questions.changes go to the thread that makes it),
+ * and starts where the window ends: page->after == window.head_id. Its marks may say that events
+ * were deleted: then memory forgets them. The page stays the caller's. */
 void hub_publish(struct hub *h, const struct page *p);
 
 /* The next feed that got something, or NULL; its `live` subscribers may have something to gather.
@@ -67,11 +67,11 @@ uint32_t hub_new_questions(const struct hub *h, const struct subscription *what)
 /* The dialect, beside the plain one, in which new events are wanted: pages for hub_publish() should
  * have a twin in it. NULL = none. */
 const struct dialect *hub_second_dialect(const struct hub *h);
-/* One reference more, for somebody else. */
+/* One reference more, for another holder. */
 struct feed *hub_share(struct feed *f);
 void hub_release(struct hub *h, struct feed *f);
 
-/* s->feed, s->at.pos.cursor and the flags are set by the caller, who holds a reference for it. */
+/* s->feed, s->at.pos.cursor and the flags are set by the caller, which holds a reference for it. */
 void hub_join(struct hub *h, struct subscriber *s);
 /* It leaves the lists; the feed's reference stays the caller's. */
 void hub_part(struct hub *h, struct subscriber *s);
@@ -83,9 +83,9 @@ void hub_leave(struct hub *h, struct subscriber *s);
  * among requests. ERR_NOMEM changes nothing. */
 enum err hub_wait(struct hub *h, struct subscriber *s, uint64_t lane);
 
-/* The oldest request that nobody has taken yet, or NULL. Whoever takes it fetches the page and ends
- * the request with hub_deliver or hub_fail; until then *cancelled may become true, because nobody
- * waits for the page any more: then hub_fail ends it at once. */
+/* The oldest request that nobody has taken yet, or NULL. The caller that takes it fetches the page
+ * and ends the request with hub_deliver or hub_fail; until then *cancelled may become true, because
+ * no subscriber waits for the page any more: then hub_fail ends it at once. */
 struct page_request *hub_next_request(struct hub *h);
 
 typedef void hub_each(void *context, struct subscriber *s);
@@ -95,16 +95,17 @@ typedef void hub_each(void *context, struct subscriber *s);
 void hub_deliver(struct hub *h, struct page_request *request, struct page *p, hub_each *wake,
                  void *context);
 
-/* No page: whoever waits at this position is handed to drop(), which must make it leave. */
+/* No page: each subscriber that waits at this position is handed to drop(), which must make it
+ * leave. */
 void hub_fail(struct hub *h, struct page_request *request, hub_each *drop, void *context);
 
-/* Frees the oldest pages above cache_max. Call when nobody has gathered pieces of
- * them. */
+/* Frees the oldest pages above cache_max. Call when no gathered pieces point into them. */
 void hub_trim(struct hub *h);
 
 /* Frees what may hold events that were deleted meanwhile: pages of rows that are left below
- * pruned_through. Nothing says that one of these goes, so such a page is good for HUB_MIXED_MS
- * only. now_ms: of any clock that does not go back. Call when nobody has gathered pieces. */
+ * pruned_through. Nothing reports when one of these rows is deleted, so such a page is good for
+ * HUB_MIXED_MS only. now_ms: of any clock that does not go back. Call when no gathered pieces point
+ * into them. */
 enum { HUB_MIXED_MS = 250 };
 void hub_expire(struct hub *h, int64_t now_ms);
 

@@ -68,16 +68,9 @@ add_one(struct patterns *all, struct text text, struct feed *f)
         p = make(all, text);
     if (!p)
         return false;
-    if (p->n == p->capacity) {
-        size_t capacity = p->capacity ? p->capacity * 2 : 1;
-        struct feed **feeds = mem_realloc(p->feeds, capacity * sizeof(struct feed *));
-
-        if (!feeds) {
-            drop_if_unused(all, p);
-            return false;
-        }
-        p->feeds = feeds;
-        p->capacity = capacity;
+    if (!mem_grow(&p->feeds, p->n, &p->capacity, sizeof(struct feed *), 1)) {
+        drop_if_unused(all, p);
+        return false;
     }
     p->feeds[p->n++] = f;
     return true;

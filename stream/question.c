@@ -81,18 +81,15 @@ questions_finish(struct questions *q)
 static bool
 make_slots(struct questions *q)
 {
-    uint32_t capacity = q->capacity ? q->capacity * 2 : SLOTS_FIRST;
-    uint32_t *slots;
+    size_t capacity = q->capacity;
 
     if (q->n_free > 0)
         return true;
-    slots = mem_realloc(q->free_slots, capacity * sizeof *slots);
-    if (!slots)
+    if (!mem_grow(&q->free_slots, capacity, &capacity, sizeof *q->free_slots, SLOTS_FIRST))
         return false;
-    q->free_slots = slots;
-    for (uint32_t i = capacity; i > q->capacity; i--) /* the lowest are given first */
-        slots[q->n_free++] = i - 1;
-    q->capacity = q->changes.slots = capacity;
+    for (uint32_t i = (uint32_t)capacity; i > q->capacity; i--) /* the lowest are given first */
+        q->free_slots[q->n_free++] = i - 1;
+    q->capacity = q->changes.slots = (uint32_t)capacity;
     return true;
 }
 

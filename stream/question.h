@@ -5,8 +5,8 @@
  * the same question, and each has a slot, which is its bit in the answers. The index belongs to the
  * thread that reads new events: all JSON Pointers together are one tree, and the data of an event
  * is walked once, down the tree's branches only; what lies elsewhere is passed over. A page carries
- * the answers as one row of bits an event, and the number of the last change that its index knew:
- * whoever asks since a later change must ask the table.
+ * the answers as one row of bits an event, and the number of the last change that its index knew: a
+ * feed whose question came with a later change must ask the table.
  *
  * In between are changes: what was added and what was dropped, handed over in lists. The caller
  * keeps the two ends apart (a lock around the hand-over); nothing here waits or locks. A question

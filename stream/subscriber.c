@@ -188,7 +188,7 @@ subscriber_say_at(struct subscriber *s, struct buf *out, int64_t rows)
     if (!s->joined || s->waiting || !s->at.live_told || !feed_covers(s->feed, id))
         return false;
     feed_run(s->feed, &id, 0, &first, &events, &larger);
-    if (larger > 0) /* there is something for it: that will tell */
+    if (larger > 0) /* there is something for it, which gives its position */
         return false;
     if (s->at.pos.cursor < s->feed->window->head_id)
         s->at.pos.cursor = s->feed->window->head_id;
