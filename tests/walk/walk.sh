@@ -55,7 +55,7 @@ packages=$(sed -e :a -e '/\\$/N; s/\\\n//; ta' "$home/steps" | sed -n 's/^sudo a
 
 # What freshet(1) says under BACKUP: the first command copies, the block restores.
 sed -n '/^\.Sh BACKUP/,/^\.Sh ENV/s/^\.Dl sqlite3 /sqlite3 /p' "$root/doc/freshet.1" >"$home/backup"
-awk '/^To restore one/ { on = 1 } on && /^\.Ed/ { exit } on && copying; on && /^\.Bd/ { copying = 1 }' \
+awk '/^To restore a copy/ { on = 1 } on && /^\.Ed/ { exit } on && copying; on && /^\.Bd/ { copying = 1 }' \
     "$root/doc/freshet.1" >"$home/restore"
 # And what it says to do when clients complain.
 sed -n '/^\.Sh EXAMPLES/,/^\.Sh SEE/{/^systemctl\|--expect-down/p;}' "$root/doc/freshet.1" |
