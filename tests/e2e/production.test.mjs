@@ -163,7 +163,8 @@ describe('in production', { concurrency: 3 }, () => {
             assert.equal(away.status, 200);
             assert.match(away.body, /^retry: [1-9]\d{3}\n$/);
             assert.equal((await ask(...alice, '-H', 'Accept: application/json')).status, 503);
-            const posted = await ask(...alice, '-d', 'topic=news&data=x');
+            // Over HTTP/2 lighttpd may answer by resetting the stream, when the body comes after its answer.
+            const posted = await ask(...alice, '--http1.1', '-d', 'topic=news&data=x');
             assert.equal(posted.status, 503, posted.stderr);
         });
 
