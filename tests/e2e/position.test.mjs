@@ -5,7 +5,8 @@ import { after, before, describe, it } from 'node:test';
 import { until } from './kit/wait.mjs';
 import { World, servers } from './kit/world.mjs';
 
-const QUICK = ['--retry-min', '200ms', '--retry-max', '400ms', '--heartbeat', '100ms', '--search-time', '1ms'];
+const QUICK = ['--retry-min', '200ms', '--retry-max', '400ms', '--heartbeat', '100ms', '--search-time', '1ms',
+    '--window-events', '64'];
 const seq = (id) => parseInt(id, 10);
 
 /* n rows of one topic in one transaction. */
