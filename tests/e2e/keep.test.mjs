@@ -1,8 +1,8 @@
-// Connections that the web server keeps for the next request (FCGI_KEEP_CONN): by a peer that sends what
+// Connections that the web server keeps for the next request (FCGI_KEEP_CONN): by a front that sends what
 // the test says, and through nginx.
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { Peer, body, head, record } from './kit/fastcgi.mjs';
+import { Front, STDIN, body, head, record } from './kit/fastcgi.mjs';
 import { get } from './kit/get.mjs';
 import { post } from './kit/post.mjs';
 import { quiet, until } from './kit/wait.mjs';
@@ -31,88 +31,88 @@ describe('a connection that is kept', { concurrency: 4 }, () => {
     after(() => world?.close());
 
     const open = async (t, where = world.responder.where) => {
-        const peer = await Peer.open(where);
-        t.after(() => peer.close());
-        return peer;
+        const front = await Front.connect(where);
+        t.after(() => front.close());
+        return front;
     };
     /** Sends, and the answer has this status. */
-    const answered = async (peer, status, ...pieces) => {
-        peer.send(...pieces);
-        const response = await peer.response();
+    const answered = async (front, status, ...pieces) => {
+        front.send(...pieces);
+        const response = await front.response();
         assert.equal(response.status, status, response.head + response.body);
         return response;
     };
 
     it('pages, publications and refusals one after the other', async (t) => {
-        const peer = await open(t);
+        const front = await open(t);
         for (let round = 0; round < 20; round++) {
-            const first = await answered(peer, 200, page('since=earliest&limit=1'), body());
+            const first = await answered(front, 200, page('since=earliest&limit=1'), body());
             assert.equal(JSON.parse(first.body).events[0].data, '1');
-            await answered(peer, 201, head(POST), body(event(`round ${round}`), round % 9));
-            await answered(peer, 400, head(POST), body('{'));
-            await answered(peer, 403, head({ ...POST, FRESHET_PUBLISH: '' }), body(event('x')));
-            await answered(peer, 404, head({ ...GET, PATH_INFO: '/99999' }), body());
-            await answered(peer, 405, head({ ...GET, REQUEST_METHOD: 'PUT' }), body());
-            await answered(peer, 200, head({ ...GET, REQUEST_METHOD: 'HEAD' }), body());
+            await answered(front, 201, head(POST), body(event(`round ${round}`), round % 9));
+            await answered(front, 400, head(POST), body('{'));
+            await answered(front, 403, head({ ...POST, FRESHET_PUBLISH: '' }), body(event('x')));
+            await answered(front, 404, head({ ...GET, PATH_INFO: '/99999' }), body());
+            await answered(front, 405, head({ ...GET, REQUEST_METHOD: 'PUT' }), body());
+            await answered(front, 200, head({ ...GET, REQUEST_METHOD: 'HEAD' }), body());
         }
     });
 
     it('nothing of one request is left in the next', async (t) => {
-        const peer = await open(t);
-        const one = await answered(peer, 201, head({ ...POST, SCRIPT_NAME: '/elsewhere' }), body(event('1')));
+        const front = await open(t);
+        const one = await answered(front, 201, head({ ...POST, SCRIPT_NAME: '/elsewhere' }), body(event('1')));
         assert.match(one.head, /Location: \/elsewhere\//);
-        const two = await answered(peer, 201, head(POST), body(event('2')));
+        const two = await answered(front, 201, head(POST), body(event('2')));
         assert.match(two.head, /Location: \/events\//);
-        await answered(peer, 200, head({ ...GET, QUERY_STRING: 'wait=50ms' }), body());
+        await answered(front, 200, head({ ...GET, QUERY_STRING: 'wait=50ms' }), body());
         const stream = head({ ...GET, HTTP_ACCEPT: 'text/event-stream', QUERY_STRING: 'last=1&topic=a' });
-        peer.send(stream, body());
-        await until('the event', () => peer.bytes.includes('data: '));
-        assert.equal(peer.closed, false);
+        front.send(stream, body());
+        await front.until('the event', () => front.output.includes('data: '));
+        assert.ok(!front.ended);
     });
 
     it('a byte at a time', async (t) => {
-        const peer = await open(t);
-        peer.socket.setNoDelay(true);
+        const front = await open(t);
+        front.socket.setNoDelay(true);
         for (const [pieces, status] of [[[page('limit=1'), body()], 200], [[head(POST), body(event('slow'), 3)], 201]]) {
             for (const byte of Buffer.concat(pieces)) {
-                peer.send(Buffer.from([byte]));
+                front.send(Buffer.from([byte]));
                 await new Promise(setImmediate);
             }
-            assert.equal((await peer.response()).status, status);
+            assert.equal((await front.response()).status, status);
         }
     });
 
     it('a body that is refused before it has come is read to its end', async (t) => {
-        const peer = await open(t);
-        await answered(peer, 415, head({ ...POST, CONTENT_TYPE: 'text/plain' }));
-        peer.send(record(5, 'x'.repeat(5000)));
-        peer.send(record(5));
-        await answered(peer, 200, page('limit=1'), body());
-        await answered(peer, 413, head(POST), body('x'.repeat(5000)));
-        await answered(peer, 200, page('limit=1'), body());
+        const front = await open(t);
+        await answered(front, 415, head({ ...POST, CONTENT_TYPE: 'text/plain' }));
+        front.send(record(STDIN, 'x'.repeat(5000)));
+        front.send(record(STDIN));
+        await answered(front, 200, page('limit=1'), body());
+        await answered(front, 413, head(POST), body('x'.repeat(5000)));
+        await answered(front, 200, page('limit=1'), body());
     });
 
     it('a request before the answer to the one before it closes the connection', async (t) => {
-        const peer = await open(t);
-        peer.send(page('wait=10s'), body(), page('limit=1'), body());
-        await peer.ended();
-        assert.equal(peer.bytes.length, 0);
+        const front = await open(t);
+        front.send(page('wait=10s'), body(), page('limit=1'), body());
+        await front.end();
+        assert.equal(front.received.length, 0);
     });
 
     it('a stream that ends leaves it for what comes next', async (t) => {
         const full = await World.open({ options: ['--streams-max', '1'] });
         t.after(() => full.close());
         await full.live();
-        const peer = await open(t, full.responder.where);
-        const busy = await answered(peer, 200, head({ ...GET, HTTP_ACCEPT: '*/*' }), body());
+        const front = await open(t, full.responder.where);
+        const busy = await answered(front, 200, head({ ...GET, HTTP_ACCEPT: '*/*' }), body());
         assert.match(busy.body, /^retry: \d+\n$/);
-        await answered(peer, 200, page('limit=1'), body());
+        await answered(front, 200, page('limit=1'), body());
     });
 
     it('who does not ask for it gets the end of the connection', async (t) => {
-        const peer = await open(t);
-        await answered(peer, 200, head({ ...GET, QUERY_STRING: 'limit=1' }, { keep: false }), body());
-        await peer.ended();
+        const front = await open(t);
+        await answered(front, 200, head({ ...GET, QUERY_STRING: 'limit=1' }, { keep: false }), body());
+        await front.end();
     });
 
     it('an idle one is closed after --keep-idle, one with half a request after --request-timeout', async (t) => {
@@ -120,22 +120,22 @@ describe('a connection that is kept', { concurrency: 4 }, () => {
         t.after(() => short.close());
         const idle = await open(t, short.responder.where);
         await answered(idle, 200, page('limit=1'), body());
-        await idle.ended();
+        await idle.end();
         assert.doesNotMatch(short.responderLog(), /no whole request/);
         const half = await open(t, short.responder.where);
         await answered(half, 200, page('limit=1'), body());
         half.send(page('limit=1').subarray(0, 9));
-        await half.ended();
+        await half.end();
         assert.match(short.responderLog(), /no whole request/);
     });
 
     it('SIGTERM closes idle ones at once', async (t) => {
         const ending = await World.open({ options: ['--drain', '10s'] });
         t.after(() => ending.close());
-        const peer = await open(t, ending.responder.where);
-        await answered(peer, 200, page('limit=1'), body());
+        const front = await open(t, ending.responder.where);
+        await answered(front, 200, page('limit=1'), body());
         ending.responder.signal('SIGTERM');
-        await peer.ended();
+        await front.end();
     });
 });
 

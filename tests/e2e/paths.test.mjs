@@ -5,9 +5,8 @@ import { after, before, describe, it } from 'node:test';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './kit/env.mjs';
-import { Peer, body, head } from './kit/fastcgi.mjs';
+import { Front, body, head } from './kit/fastcgi.mjs';
 import { get } from './kit/get.mjs';
-import { until } from './kit/wait.mjs';
 import { World } from './kit/world.mjs';
 
 /** The literal block of freshet-fcgi(8) that begins like this. */
@@ -75,12 +74,12 @@ describe('what other web servers send', { concurrency: 4 }, () => {
     after(() => world?.close());
 
     const answer = async (parameters, ...more) => {
-        const peer = await Peer.open(world.responder.where);
-        peer.send(head(parameters), body(...more));
+        const front = await Front.connect(world.responder.where);
+        front.send(head(parameters), body(...more));
         try {
-            return await peer.response();
+            return await front.response();
         } finally {
-            peer.close();
+            front.close();
         }
     };
 
@@ -99,10 +98,10 @@ describe('what other web servers send', { concurrency: 4 }, () => {
         }
         const posted = await answer({ ...POST, SCRIPT_NAME: '', PATH_INFO: '/events' }, event);
         assert.match(posted.head, /^Location: \/events\/\d+-.{4}\r$/m);
-        const peer = await Peer.open(world.responder.where);
-        peer.send(head({ REQUEST_METHOD: 'GET', QUERY_STRING: '', SCRIPT_NAME: '', PATH_INFO: '/events' }), body());
-        await until('a stream', () => peer.bytes.includes('freshet:live'));
-        peer.close();
+        const front = await Front.connect(world.responder.where);
+        front.send(head({ REQUEST_METHOD: 'GET', QUERY_STRING: '', SCRIPT_NAME: '', PATH_INFO: '/events' }), body());
+        await front.until('a stream', () => front.output.includes('freshet:live'));
+        front.close();
     });
 
     for (const length of ['-1', '', undefined])

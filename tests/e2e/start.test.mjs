@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { program } from './kit/env.mjs';
-import { head, Peer } from './kit/fastcgi.mjs';
+import { Front, head } from './kit/fastcgi.mjs';
 import { instrumented, residentKB } from './kit/memory.mjs';
 import { accepts, freePort } from './kit/net.mjs';
 import { childrenOf, Process, run } from './kit/process.mjs';
@@ -133,8 +133,8 @@ describe('the responder as a process', { concurrency: 3 }, () => {
                 const open = () => [old.pid, ...childrenOf(old.pid)].reduce((n, pid) => n + sockets(pid), 0);
                 const before = open();
                 // A request that is on its way for a long time: the old one does not end before it.
-                const peer = await Peer.open(world.responder.where);
-                peer.send(head({ REQUEST_METHOD: 'GET' }).subarray(0, 20));
+                const front = await Front.connect(world.responder.where);
+                front.send(head({ REQUEST_METHOD: 'GET' }).subarray(0, 20));
                 await until('the request to be begun', () => open() > before);
                 old.signal('SIGTERM');
                 await until('the old one to listen no more', async () => !await accepts(world.responder.where));
@@ -142,6 +142,7 @@ describe('the responder as a process', { concurrency: 3 }, () => {
                 assert.equal(old.how, undefined, 'the old one is still there');
                 old.signal('SIGTERM'); // the second time all ends at once
                 assert.deepEqual(await old.exited, { code: 0, signal: null });
+                front.close();
                 const stream = await world.live('?topic=a');
                 world.db.publish({ topic: 'a', data: 'of the new one' });
                 assert.equal((await stream.take(1))[0].data, 'of the new one');

@@ -8,7 +8,7 @@ import { post as publish } from '../e2e/kit/post.mjs';
 import { makeToken } from '../e2e/kit/token.mjs';
 import { scaled, until } from '../e2e/kit/wait.mjs';
 import { World } from '../e2e/kit/world.mjs';
-import { Front, PARAMS, STDIN, begin, exchange, post, record, request } from './front.mjs';
+import { Front, PARAMS, STDIN, begin, exchange, post, record, request } from '../e2e/kit/fastcgi.mjs';
 import { descriptors, instrumented, residentKB } from '../e2e/kit/memory.mjs';
 
 const HONEST = 20;
@@ -220,7 +220,7 @@ describe('a flood', () => {
         const [, drops] = /unsent_drops=(\d+)/.exec(world.responder.output());
         assert.ok(Number(kept) > 512 * 1024 && Number(kept) <= 1024 * 1024, `${kept} bytes are kept`);
         assert.ok(Number(drops) > 0 && Number(drops) < READERS, `${drops} are closed`);
-        assert.equal(world.responder.output().match(/more than --unsent-bytes/g).length, 1);
+        assert.equal(world.responder.output().match(/--unsent-bytes is reached/g).length, 1);
         // Who was closed comes back to its position, who was not reads on: nobody has lost anything.
         const eventsOf = (front) => [...front.output.matchAll(/\nid: (\S+)\ndata: (\d)(y+)\n(?=\n)/g)];
         fronts.forEach((front) => front.socket.resume());

@@ -7,7 +7,7 @@ import { instrumented, peakKB } from '../e2e/kit/memory.mjs';
 import { scaled, until } from '../e2e/kit/wait.mjs';
 import { World } from '../e2e/kit/world.mjs';
 import { ABORT, AUTHORIZER, BEGIN, DATA, END, FILTER, Front, GET_VALUES, PARAMS, STDIN, STDOUT, UNKNOWN_TYPE, VALUES, begin, exchange,
-    pair, pairs, params, post, record, request } from './front.mjs';
+    pair, pairs, params, post, record, request } from '../e2e/kit/fastcgi.mjs';
 
 /** Bodies of 8 MB and what is made of them, the window, and an event of 8 MB on its way to a stream. */
 const PEAK_KB = 128 * 1024;

@@ -9,7 +9,7 @@ import { raw } from '../e2e/kit/net.mjs';
 import { post } from '../e2e/kit/post.mjs';
 import { until } from '../e2e/kit/wait.mjs';
 import { World, servers } from '../e2e/kit/world.mjs';
-import { Front, exchange, post as postHead, record, request, STDIN } from './front.mjs';
+import { Front, exchange, post as postHead, record, request, STDIN } from '../e2e/kit/fastcgi.mjs';
 
 const FORGED = 'id: 999999999\nevent: forged\ndata: forged\n\n';
 const LINE_ENDS = { LF: '\n', CR: '\r', CRLF: '\r\n', 'CR CR': '\r\r', 'LF LF': '\n\n', 'LF CR': '\n\r' };

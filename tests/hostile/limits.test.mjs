@@ -6,7 +6,7 @@ import { get } from '../e2e/kit/get.mjs';
 import { raw } from '../e2e/kit/net.mjs';
 import { post } from '../e2e/kit/post.mjs';
 import { World, servers } from '../e2e/kit/world.mjs';
-import { Front, exchange, request } from './front.mjs';
+import { Front, exchange, request } from '../e2e/kit/fastcgi.mjs';
 
 const statusOf = (answer) => Number(/^HTTP\/1.[01] (\d+)/.exec(answer)?.[1] ?? 0);
 const nested = (n) => `${'['.repeat(n)}${']'.repeat(n)}`;

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { until } from '../e2e/kit/wait.mjs';
 import { World } from '../e2e/kit/world.mjs';
-import { Front, request, STDOUT } from './front.mjs';
+import { Front, request, STDOUT } from '../e2e/kit/fastcgi.mjs';
 
 const STREAMS = 2000; // so many that a round is waited for longer than a commit takes
 const EVENTS = 20;
