@@ -19,7 +19,7 @@
 #undef COMMAND
 
 /* Reads the options. True: go on, and option_finish() at the end. False: end with *status, all has
- * been said, and nothing needs freeing. Arguments that are no options are refused. */
+ * been said, and nothing needs freeing. Arguments that are not options are refused. */
 bool command_options(const struct option_set *set, void *settings, int argc, char **argv,
                      int *status);
 /* The same, but arguments are welcome: *rest is the index in argv of the first one. */

@@ -24,7 +24,8 @@ struct fetched {
 
 /* ---- pages of history ---- */
 
-/* Asks, and waits for the end of a page, or for the head of what is none. The URL is taken over. */
+/* Asks, and waits for the end of a page, or for the head of anything else. The URL is taken
+ * over. */
 static bool
 get_url(struct doctor *d, struct fetched *p, char *url)
 {

@@ -78,7 +78,7 @@ init(const struct settings *settings)
     if (!settings->db)
         return command_misuse(&set, "--db FILE is missing");
     err = make(settings, &existed, &eb);
-    if (err == ERR_OK) /* for writing: such a one, when it is the last, leaves nothing beside it */
+    if (err == ERR_OK) /* for writing: a reader that closes last would leave -wal and -shm */
         err = store_open(&store, settings->db, STORE_WRITE, STORE_SYNC_FULL, &eb);
     if (err != ERR_OK)
         return command_fail(&set, err, &eb);

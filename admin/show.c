@@ -18,7 +18,7 @@ show_init(void)
     setlocale(LC_CTYPE, "C.UTF-8");
 }
 
-/* The character at the beginning of s and its length; 0 when these bytes are none. */
+/* The character at the beginning of s and its length; 0 when these bytes are not a character. */
 static size_t
 decode(struct text s, uint32_t *c)
 {

@@ -64,7 +64,7 @@ struct tail {
     struct subscription what;
     struct buf out; /* what a page gave, not written yet */
     struct position at;
-    int columns;                     /* of the terminal; 0 = standard output is none */
+    int columns;                     /* of the terminal; 0 = standard output is not one */
     int topic_columns, type_columns; /* the widest so far */
     bool colour;
     bool reader_gone; /* nobody reads standard output any more */

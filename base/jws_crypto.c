@@ -309,7 +309,7 @@ jws_crypto_fingerprint(const struct jws_crypto *k)
     int length = k->algorithm == JWS_HS256 ? 0 : i2d_PUBKEY(k->pkey, &der);
     uint64_t fingerprint = 0;
 
-    /* Of a secret, what it makes of a text that is no token. */
+    /* Of a secret: its signature of a text that cannot be a token. */
     if (length > 0 && EVP_Digest(der, (size_t)length, hash, NULL, EVP_sha256(), NULL) == 1)
         memcpy(&fingerprint, hash, sizeof fingerprint);
     else if (sign(k, TEXT_LIT("fingerprint"), made) >= sizeof fingerprint)

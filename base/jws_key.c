@@ -203,7 +203,7 @@ is(struct text object, const char *name, const char *wanted)
     return member(object, name, &value) && is_or_absent(object, name, wanted);
 }
 
-/* A member that is a base64url text; nothing is appended when it is none. */
+/* A member that is a base64url text; nothing is appended when it is not one. */
 static struct text
 number(struct text object, const char *name, struct buf *out)
 {

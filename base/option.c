@@ -307,9 +307,9 @@ unknown_option(const struct option_set *set, char **argv, struct errbuf *eb)
                    is_short ? letter : argv[optind - 1], set->program);
 }
 
-/* One walk over argv, which getopt_long sorts: options first, then the arguments that are none.
- * Given only_config, it looks for --config, --help and --version and sets nothing else, because the
- * file has to be read before the command line overrides it. */
+/* One walk over argv, which getopt_long sorts: options first, then the other arguments. Given
+ * only_config, it looks for --config, --help and --version and sets nothing else, because the file
+ * has to be read before the command line overrides it. */
 static enum err
 walk(const struct option_set *set, const struct option *table, void *settings, int argc,
      char **argv, bool only_config, const char **config, enum option_outcome *outcome,

@@ -6,8 +6,8 @@
  * the memory is bounded by the streams that are open plus that number.
  *
  * IPv6 addresses count by their /64, of which one customer has all addresses; IPv4 inside IPv6 is
- * IPv4. A text that is no address counts as it is, so a web server may pass a user's name, and is
- * never taken for an address; of a longer one its first 1,023 bytes count. */
+ * IPv4. A text that is not an address counts as it is, so a web server may pass a user's name, and
+ * is never taken for an address; of a longer one its first 1,023 bytes count. */
 #ifndef FCGI_ADDRESS_H
 #define FCGI_ADDRESS_H
 

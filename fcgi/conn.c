@@ -59,7 +59,8 @@ want_writable(struct conn *c, bool wanted)
 }
 
 /* A socket that was full and took all goes on being asked for: under load it is full again soon,
- * and asking costs a system call. When it could be written to and nobody waited, asking ends. */
+ * and asking costs a system call. When it could be written to and nothing waited for that, asking
+ * ends. */
 static void
 now_writable(struct conn *c)
 {

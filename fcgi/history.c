@@ -317,8 +317,8 @@ read_on(struct conn *c, int64_t position)
     enqueue(s, h, job);
 }
 
-/* Moves *position to just before the first event in memory that matches after it, so that all who
- * wake up for the same event ask for the same page; false when there is none. */
+/* Moves *position to just before the first event in memory that matches after it, so that all
+ * askers that wake up for the same event ask for the same page; false when there is none. */
 static bool
 find_in_memory(const struct feed *f, int64_t *position)
 {

@@ -7,7 +7,7 @@ struct server;
 
 /* Once per turn: begins to read what the hub has come to need. */
 void replay_more(struct server *s);
-/* The loop has ended: nobody is left to need anything. */
+/* The loop has ended: no subscriber is left. */
 void replay_finish(struct server *s);
 
 #endif

@@ -19,7 +19,8 @@ void request_teardown(void);
  * ERR_INVALID, ERR_NOMEM, ERR_IO. */
 enum err request_parse(struct text bytes, struct request *r, struct errbuf *eb);
 
-/* Started as a plain CGI program, the environment is the request. ERR_INVALID when it is none. */
+/* Started as a plain CGI program, the environment is the request. ERR_INVALID when it is not
+ * one. */
 enum err request_from_environment(struct request *r, struct errbuf *eb);
 
 void request_finish(struct request *r);

@@ -24,7 +24,7 @@
 enum {
     ROUND_WITNESSES = 4,
     ROUND_SMALL = 32,   /* records */
-    ROUND_EACH_US = 40, /* twice what nginx takes for one; after that nobody is waited for */
+    ROUND_EACH_US = 40, /* twice what nginx takes for one; after that no witness is waited for */
     ROUND_MS_MAX = 400,
 };
 

@@ -34,11 +34,11 @@ enum sandbox_mode { SANDBOX_ON, SANDBOX_OFF };
 #define SANDBOX_BUILD "not available: built without libseccomp"
 #endif
 
-/* Before the event loop is made and children are started. From here on nobody of this process and
- * its children gains privileges, through a set-user-id program for example, and io_uring_setup(2)
- * fails with ENOSYS: what goes through a ring passes no filter, and libuv 1.50, which makes one
- * with each loop whatever UV_USE_IO_URING says, aborts when the ring is taken away from it later.
- * ERR_IO, ERR_NOMEM. */
+/* Before the event loop is made and children are started. From here on neither this process nor its
+ * children gain privileges, through a set-user-id program for example, and io_uring_setup(2) fails
+ * with ENOSYS: what goes through a ring passes no filter, and libuv 1.50, which makes one with each
+ * loop whatever UV_USE_IO_URING says, aborts when the ring is taken away from it later. ERR_IO,
+ * ERR_NOMEM. */
 enum err sandbox_prepare(struct errbuf *eb);
 
 /* After sandbox_prepare(), when everything is open. ERR_MISSING: this build cannot, eb says why.

@@ -37,7 +37,7 @@ fork_one(struct workers *ws, struct worker *w)
     pid_t parent = getpid(), pid = fork();
 
     if (pid == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGTERM); /* nobody would restart or stop it any more */
+        prctl(PR_SET_PDEATHSIG, SIGTERM); /* without its parent nothing would restart or stop it */
         if (getppid() != parent)
             _exit(EXIT_FAILED);
         sigprocmask(SIG_SETMASK, &ws->before, NULL);

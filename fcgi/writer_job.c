@@ -91,7 +91,7 @@ check_request(struct writer_job *job, struct store *store, const struct event *e
                    job->key);
 }
 
-/* A key is a promise about one event: the same key for another topic is no repetition, and
+/* A key is a promise about one event: the same key for another topic is not a repetition, and
  * answering with the first one's id would reveal something about a topic that the publisher may not
  * read. */
 static enum err

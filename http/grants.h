@@ -33,7 +33,7 @@ grants_none(const struct grants *g)
     return !g->all && g->list.n_topics == 0;
 }
 
-/* True when the topic, which is no pattern here, is granted. */
+/* True when the topic, which is not taken for a pattern here, is granted. */
 bool grants_cover(const struct grants *g, struct text topic);
 
 #endif

@@ -14,7 +14,7 @@
 struct text header_trim(struct text s);
 
 /* Takes the part up to the separator off *rest, trimmed; false when nothing is left. A separator in
- * a quoted string is none. */
+ * a quoted string does not count. */
 bool header_next(struct text *rest, char separator, struct text *part);
 
 /* The same word, whatever its case. */

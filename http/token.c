@@ -55,7 +55,7 @@ check_times(const struct token_rules *rules, struct json_object *claims, int64_t
     return ERR_OK;
 }
 
-/* TEXT_NONE for what is no string. */
+/* TEXT_NONE for what is not a string. */
 static struct text
 string_of(struct json_object *value)
 {

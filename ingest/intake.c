@@ -280,7 +280,7 @@ judge(struct intake *in, bool end, struct errbuf *eb)
     return ERR_OK;
 }
 
-/* While the input is silent: that it seems to be no stream, once. */
+/* While the input is silent: says once that it does not seem to be a stream. */
 static void
 doubt_stream(struct intake *in)
 {

@@ -35,7 +35,7 @@ enum err rotation_list(struct rotation *r, const char *path, struct errbuf *eb);
 void rotation_finish(struct rotation *r);
 
 /* What of `name`, a name in the same directory, makes it a part of the log FILE: ".1", "-20260101";
- * TEXT_NONE = it is none. *packed as above. */
+ * TEXT_NONE = it is not a part. *packed as above. */
 struct text rotation_suffix(struct text file, struct text name, bool *packed);
 /* Order of two such suffixes, as strcmp: negative when a is older. */
 int rotation_compare(struct text a, struct text b);
@@ -44,7 +44,7 @@ int rotation_compare(struct text a, struct text b);
  * can be told, into to[size]; false when the name is not that of a rotated file. */
 bool rotation_original(const char *path, char *to, size_t size);
 
-/* Where a symbolic link leads to, also when nothing is there; false when path is no link. */
+/* Where a symbolic link leads to, also when nothing is there; false when path is not a link. */
 bool rotation_target(const char *path, char real[PATH_MAX]);
 
 /* True when `other` is one of the files of the log `path`, or would be. */

@@ -59,8 +59,8 @@ int source_wait_ms(const struct source *s);
 /* True when the input is a file, so that a position in it means something. */
 bool source_has_positions(const struct source *s);
 /* *b = the place in all files that are being read: in the present one this offset, which is not
- * beyond what was read. *b is left as it is when the input is no file. ERR_IO: the file cannot be
- * read, so that nobody could find the place again. */
+ * beyond what was read. *b is left as it is when the input is not a file. ERR_IO: the file cannot
+ * be read, so that nobody could find the place again. */
 enum err source_take_bookmark(struct source *s, int64_t offset, int64_t line, struct bookmark *b,
                               struct errbuf *eb);
 

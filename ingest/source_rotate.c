@@ -101,7 +101,7 @@ next_has_begun(const struct source *s)
                                !source_has_the_name(s, s->next_fd));
 }
 
-/* Nothing can come to the file any more; or nobody can tell, and nothing has come for long. */
+/* Nothing can come to the file any more; or that cannot be known, and nothing has come for long. */
 static bool
 has_ended(const struct source *s, const struct logfile *f)
 {

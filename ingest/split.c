@@ -169,7 +169,7 @@ next_message(struct split *s, struct split_item *item)
 }
 
 /* How many NUL bytes of a hole come next. What is not taken begins with a line, unless that is too
- * long. *more: too few to know yet whether they are one; a few are no hole but a line in another
+ * long. *more: too few to know yet whether they are one; a few are not a hole but a line in another
  * encoding, such as UTF-16. */
 static size_t
 hole_length(struct split *s, bool *more)

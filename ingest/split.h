@@ -48,8 +48,8 @@ struct split {
 /* event_max bounds the data of one event; see split.c for what follows for a line. */
 void split_init(struct split *s, enum format format, size_t event_max);
 void split_finish(struct split *s);
-/* From now on several NUL bytes where a line begins (in SSE: a block) are no part of it but one or
- * more items of their own: in a file they are what was never written. */
+/* From now on several NUL bytes where a line begins (in SSE: a block) are not a part of it but one
+ * or more items of their own: in a file they are what was never written. */
 void split_skip_holes(struct split *s);
 /* Forgets what is buffered: the next byte is at `offset`, in this line. */
 void split_restart(struct split *s, int64_t offset, int64_t line);
@@ -65,7 +65,7 @@ bool split_last(struct split *s, struct split_item *item);
 /* Everything that was filled in has been taken, and the next n bytes of the file are passed over.
  */
 void split_skip(struct split *s, int64_t n);
-/* In a line that is too long: what comes next is no beginning. */
+/* In a line that is too long: what comes next is not the beginning of one. */
 bool split_is_discarding(const struct split *s);
 
 /* How many bytes of the file are done with once the items so far are; and the line that follows. */

@@ -123,7 +123,7 @@ index_of(const struct rotation *files, const struct stat *present)
     return found;
 }
 
-/* What the open file is called now; false when it is deleted, or nobody can tell. */
+/* What the open file is called now; false when it is deleted, or that cannot be known. */
 static bool
 name_now(int fd, const struct stat *present, char name[PATH_MAX])
 {

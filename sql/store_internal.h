@@ -30,7 +30,7 @@ struct store {
     bool in_part;                 /* of a transaction: what fails is undone by ending it */
 };
 
-/* ERR_MISSING, ERR_IO, or ERR_FOREIGN for what is no regular file. */
+/* ERR_MISSING, ERR_IO, or ERR_FOREIGN for what is not a regular file. */
 enum err store_check_file(const char *path, struct errbuf *eb);
 /* Such a file must not be opened: SQLite would remove the WAL that lies beside it, whatever
  * database that belongs to. */

@@ -50,7 +50,7 @@ enum err event_check(const struct event *e, size_t data_max, struct errbuf *eb);
 
 /* The key of a request of n events: 1..EVENT_KEY_MAX bytes, also with EVENT_KEY_PART and a number
  * behind it when n > 1. EVENT_KEY_PART is not in it, nor in the keys that such a request's events
- * bring along: so what is made by event_key() is no other request's key. */
+ * bring along: so a key that event_key() makes is never another request's. */
 enum err event_check_request(struct text key, const struct event *events, size_t n,
                              struct errbuf *eb);
 /* The key of the i-th (from 0) of the n events of one request: its own; else the request's, of

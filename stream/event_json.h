@@ -21,7 +21,7 @@ struct event_json {
 
 /* The members that are there: of two with the same name the last one, as in JSON.parse(); null
  * counts as absent for topic, type and key. Other members are ignored. ERR_INVALID when the value,
- * which must have been checked, is no object. */
+ * which must have been checked, is not an object. */
 enum err event_json_members(struct text value, struct event_json *m, struct errbuf *eb);
 
 /* How many bytes of room event_json_read() may need; at most the value's length when the members

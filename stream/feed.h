@@ -40,7 +40,7 @@ struct subscriber;
 TAILQ_HEAD(subscriber_list, subscriber);
 TAILQ_HEAD(page_list, page);
 
-/* A page that somebody waits for: the one after this position. */
+/* A page that a subscriber waits for: the one after this position. */
 struct page_request {
     struct feed *feed; /* holds a reference */
     int64_t after;

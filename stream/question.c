@@ -179,7 +179,7 @@ make_node(struct question_node *parent, struct text name)
     return node;
 }
 
-/* Frees the node, and those above it, as far as nobody needs them. */
+/* Frees the node, and those above it that are not needed either. */
 static void
 trim(struct question_index *x, struct question_node *node)
 {

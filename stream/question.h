@@ -86,7 +86,8 @@ struct question_index {
 void question_index_init(struct question_index *x);
 void question_index_finish(struct question_index *x);
 
-/* Takes note of x->changes. What there is no memory for stays in them, and `applied` stays too. */
+/* Applies x->changes. Those that there is no memory for stay in it, and `applied` stays as it
+ * was. */
 void question_index_apply(struct question_index *x);
 
 /* Appends the row of answers about this event's data, x->words words. */

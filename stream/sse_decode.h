@@ -57,7 +57,7 @@ bool sse_decode_next(struct sse_decode *d, struct text *input, struct sse_messag
 bool sse_decode_between(const struct sse_decode *d);
 
 /* How many lines so far were neither a field that the standard knows nor a comment; *line is the
- * first of them. Applications skip them, but a stream of nothing else is none. */
+ * first of them. Applications skip them, but a stream of nothing else is not an event stream. */
 int64_t sse_decode_unknown(const struct sse_decode *d, int64_t *line);
 
 /* What a browser would send as Last-Event-ID now; empty when no block had an id. Valid until the

@@ -47,7 +47,7 @@ void where_finish(struct where_condition *c);
 /* The data of one event after the other, checked when the first condition asks, and only once. */
 struct where_subject {
     struct text data;
-    struct text json; /* the data as a JSON value; TEXT_NONE when it is none */
+    struct text json; /* the data as a JSON value; TEXT_NONE when it is not JSON */
     bool checked;
 };
 
