@@ -26,7 +26,7 @@ with_gcc() {
     report 'gcc -fanalyzer finds nothing' "$(for_each gcc "$@" -O2 -fanalyzer -Werror -c -o /dev/null FILE)"
 }
 
-# with_tidy WHAT CHECKS COMPILER-OPTION…: those checks, besides or without what .clang-tidy says. clang's own warnings
+# with_tidy WHAT CHECKS COMPILER-OPTION…: those checks, in addition to or without what .clang-tidy says. clang's own warnings
 # are for the build with clang.
 with_tidy() {
     what=$1 checks=$2

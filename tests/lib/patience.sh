@@ -1,8 +1,8 @@
 # Deadlines for machines that are busy with something else: to be read with `.`.
 # shellcheck shell=sh
 
-# scaled SECONDS: what is enough where nothing else runs, as it is on this machine now: so many threads want each of
-# its processors, on the average of the last minute or at this moment. See scaled() in tests/e2e/kit/wait.mjs.
+# scaled SECONDS: a time that is enough on an idle machine, scaled to this one by the number of threads that want each
+# of its processors, on the average of the last minute or at this moment. See scaled() in tests/e2e/kit/wait.mjs.
 scaled() {
     awk -v seconds="$1" -v processors="$(nproc)" '{
         split($4, running, "/")

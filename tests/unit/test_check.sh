@@ -104,7 +104,7 @@ seq 500 | sed 's/.*/{"topic":"live","data":"&"}/' >"$dir/chunk"
 rows() {
     sqlite3 -cmd '.timeout 5000' "$db" "SELECT count(*) FROM events WHERE topic = 'live'"
 }
-# more_than N: so many rows are there, soon.
+# more_than N: more than N rows are there, soon.
 more_than() {
     deadline=$(($(date +%s) + $(scaled 20)))
     until [ "$(rows)" -gt "$1" ]; do
