@@ -14,13 +14,20 @@ enum {
     UNSENT_LOG_MS = 10000, /* it is logged this often while it lasts */
 };
 
+static void
+leave_list(struct conn *c)
+{
+    if (c->list != CONN_NO_LIST)
+        TAILQ_REMOVE(&c->server->lists[c->list].queue, c, in_list);
+    c->list = CONN_NO_LIST;
+}
+
 void
 conn_move(struct conn *c, struct conn_list *list)
 {
-    if (c->list)
-        TAILQ_REMOVE(&c->list->queue, c, in_list);
+    leave_list(c);
     TAILQ_INSERT_TAIL(&list->queue, c, in_list);
-    c->list = list;
+    c->list = (uint8_t)(list - c->server->lists);
     c->since_ms = c->server->now_ms;
 }
 
@@ -93,6 +100,7 @@ conn_create(struct server *s, int fd, bool bare)
     }
     c->server = s;
     c->state = CONN_REQUEST;
+    c->list = CONN_NO_LIST;
     outlet_init(&c->out, fd, 0, bare);
     c->begun_ms = s->now_ms;
     conn_move(c, &s->requests);
@@ -432,7 +440,7 @@ conn_reap(struct conn *c)
     if (c->is_ready)
         TAILQ_REMOVE(ready_queue(c), c, in_ready);
     round_forget(&s->round, &c->out);
-    TAILQ_REMOVE(&c->list->queue, c, in_list);
+    leave_list(c);
     s->n_conns--;
     close(c->out.fd); /* which takes it out of the poller, too */
     free_conn(c);

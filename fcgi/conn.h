@@ -67,6 +67,9 @@ struct conn_use {
     void (*leave)(struct conn *c, enum conn_reason reason);
 };
 
+enum { CONN_NO_LIST = UINT8_MAX };
+
+/* There is one for each stream, however idle: its size is what bench/ measures as memory. */
 struct conn {
     struct server *server;
     const struct conn_use *use; /* while BUSY, else NULL */
@@ -79,16 +82,16 @@ struct conn {
     int64_t begun_ms, since_ms;
     uint32_t unsent; /* of what the outlet keeps, counted in the server's `unsent` */
     enum conn_state state : 8;
-    bool watched;        /* in the poller (a plain file, in CGI, cannot be) */
-    bool wants_writable; /* the poller reports when it can be written to */
-    bool peer_closed;    /* the peer sends no more; what it sent is still to be read */
-    bool blocked;        /* the socket is full: waiting until it is writable */
-    bool end_sent;       /* the end of the response is sent or kept */
-    bool keep;           /* another request may follow */
-    bool in_rounds;      /* sends events, when a round begins */
-    bool is_readable, is_ready;
-    bool is_patient;        /* ready in the server's `patient` */
-    struct conn_list *list; /* of the state */
+    uint8_t list;            /* of the state: its place in the server's `lists`, or CONN_NO_LIST */
+    bool watched : 1;        /* in the poller (a plain file, in CGI, cannot be) */
+    bool wants_writable : 1; /* the poller reports when it can be written to */
+    bool peer_closed : 1;    /* the peer sends no more; what it sent is still to be read */
+    bool blocked : 1;        /* the socket is full: waiting until it is writable */
+    bool end_sent : 1;       /* the end of the response is sent or kept */
+    bool keep : 1;           /* another request may follow */
+    bool in_rounds : 1;      /* sends events, when a round begins */
+    bool is_readable : 1, is_ready : 1;
+    bool is_patient : 1; /* ready in the server's `patient` */
     TAILQ_ENTRY(conn) in_list, in_readable, in_ready;
 };
 

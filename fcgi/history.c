@@ -323,7 +323,7 @@ static bool
 find_in_memory(const struct feed *f, int64_t *position)
 {
     int64_t id = *position, first = 0;
-    uint64_t events = 0, larger;
+    uint64_t events, larger;
 
     feed_run(f, &id, 0, &first, &events, &larger);
     if (larger == 0)

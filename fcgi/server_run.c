@@ -59,17 +59,10 @@ limit_places(struct server *s)
 static void
 init_lists(struct server *s)
 {
-    TAILQ_INIT(&s->requests.queue);
-    TAILQ_INIT(&s->quiet.queue);
-    TAILQ_INIT(&s->blocked.queue);
-    TAILQ_INIT(&s->publishing.queue);
-    TAILQ_INIT(&s->asking.queue);
-    TAILQ_INIT(&s->waiting.queue);
+    for (int i = 0; i < CONN_LISTS; i++)
+        TAILQ_INIT(&s->lists[i].queue);
     TAILQ_INIT(&s->history);
     TAILQ_INIT(&s->history_reading);
-    TAILQ_INIT(&s->ending.queue);
-    TAILQ_INIT(&s->idle.queue);
-    TAILQ_INIT(&s->dead.queue);
     addresses_init(&s->addresses);
     TAILQ_INIT(&s->readable);
     TAILQ_INIT(&s->ready);

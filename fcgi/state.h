@@ -3,7 +3,9 @@
 #ifndef FCGI_STATE_H
 #define FCGI_STATE_H
 
+#include <assert.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "fcgi/address.h"
@@ -28,6 +30,8 @@ TAILQ_HEAD(conn_queue, conn);
 struct conn_list {
     struct conn_queue queue;
 };
+
+enum { CONN_LISTS = 9 };
 
 struct counters {
 #define COUNTER(member, help) uint64_t member;
@@ -55,7 +59,13 @@ struct server {
     uint64_t history_unsent; /* bytes of responses that wait for their clients */
     uint64_t upload_memory;  /* bodies of POSTs that have not been written yet */
 
-    struct conn_list requests, quiet, blocked, publishing, asking, waiting, ending, idle, dead;
+    union { /* by name, and by number */
+        struct {
+            struct conn_list requests, quiet, blocked, publishing, asking, waiting, ending, idle,
+                dead;
+        };
+        struct conn_list lists[CONN_LISTS];
+    };
     struct conn_queue readable, ready;
     struct conn_queue patient; /* ready too: streams, whose turn is the next round */
     struct round round;
@@ -84,6 +94,9 @@ struct server {
     char **argv;
     struct counters counters;
 };
+static_assert(offsetof(struct server, dead) ==
+                  offsetof(struct server, lists) + (CONN_LISTS - 1) * sizeof(struct conn_list),
+              "CONN_LISTS counts the lists");
 
 /* Of everything that is not a stream: problems, pages, positions. */
 static inline const struct dialect *

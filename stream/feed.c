@@ -256,7 +256,7 @@ feed_run(const struct feed *f, int64_t *id, uint64_t bytes_max, int64_t *first, 
     uint64_t seq, end;
     struct text run;
 
-    *next_bytes = 0;
+    *next_bytes = *events = 0;
     first_run(f, *id, &seq, &end);
     if (seq == end)
         return TEXT_NONE;
@@ -266,7 +266,7 @@ feed_run(const struct feed *f, int64_t *id, uint64_t bytes_max, int64_t *first, 
         return TEXT_NONE;
     }
     *first = window_at(w, seq)->id;
-    *events += end - seq;
+    *events = end - seq;
     *id = window_at(w, end - 1)->id;
     return run;
 }

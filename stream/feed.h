@@ -94,7 +94,7 @@ bool feed_covers(struct feed *f, int64_t id);
 bool feed_last(struct feed *f, uint64_t n, int64_t *position);
 
 /* The longest run of frames above *id, of at most bytes_max bytes and in one piece; *id becomes the
- * id of its last event, *first that of its first one, *events grows by their number. Empty when the
+ * id of its last event, *first that of its first one, *events is their number. Empty when the
  * next frame alone is longer; *next_bytes is then its length, else 0. Only after feed_covers(*id).
  */
 struct text feed_run(const struct feed *f, int64_t *id, uint64_t bytes_max, int64_t *first,

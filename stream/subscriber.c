@@ -39,8 +39,9 @@ add_scratch(struct gather *g, const struct buf *block)
 }
 
 static void
-took(struct subscriber *s, int64_t first)
+took(struct subscriber *s, int64_t first, uint64_t events)
 {
+    s->at.events += events;
     if (s->at.first_id == 0)
         s->at.first_id = first;
     s->at.last_id = s->at.known_id = s->at.pos.cursor;
@@ -97,13 +98,13 @@ from_feed(struct subscriber *s, struct gather *g)
 
     while (has_room(g)) {
         int64_t first = 0;
-        uint64_t larger;
+        uint64_t events, larger;
         struct text run =
-            feed_run(f, &s->at.pos.cursor, g->bytes_max - g->bytes, &first, &s->at.events, &larger);
+            feed_run(f, &s->at.pos.cursor, g->bytes_max - g->bytes, &first, &events, &larger);
 
         if (run.n > 0) {
             add_piece(g, run);
-            took(s, first);
+            took(s, first, events);
         } else if (larger == 0) {
             /* Nothing matches between the cursor and the head, so the position is the head. */
             if (s->at.pos.cursor < f->window->head_id)
@@ -112,9 +113,9 @@ from_feed(struct subscriber *s, struct gather *g)
         } else if (g->bytes > 0) {
             return GATHERED_PART;
         } else { /* one that is larger than a whole gather: alone */
-            run = feed_run(f, &s->at.pos.cursor, larger, &first, &s->at.events, &larger);
+            run = feed_run(f, &s->at.pos.cursor, larger, &first, &events, &larger);
             add_piece(g, run);
-            took(s, first);
+            took(s, first, events);
             return GATHERED_PART;
         }
     }
@@ -150,8 +151,7 @@ from_page(struct subscriber *s, struct gather *g, const struct page *p)
         }
         add_piece(g, run);
         s->at.pos.cursor = p->entries[end - 1].id;
-        s->at.events += end - i;
-        took(s, p->entries[i].id);
+        took(s, p->entries[i].id, end - i);
         i = end;
     }
     s->at.pos.cursor = p->through;
@@ -183,7 +183,7 @@ bool
 subscriber_say_at(struct subscriber *s, struct buf *out, int64_t rows)
 {
     int64_t id = s->at.pos.cursor, first = 0;
-    uint64_t events = 0, larger;
+    uint64_t events, larger;
 
     if (!s->joined || s->waiting || !s->at.live_told || !feed_covers(s->feed, id))
         return false;

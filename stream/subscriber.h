@@ -24,8 +24,8 @@ struct subscriber_position {
     int64_t first_id;    /* of the events gathered; 0 = none yet */
     int64_t last_id;
     int64_t known_id; /* the last position that the client was given, by whatever block */
-    uint64_t events;
-    bool live_told; /* freshet:live has been gathered */
+    uint64_t events : 63;
+    bool live_told : 1; /* freshet:live has been gathered */
 };
 
 struct subscriber {
