@@ -117,13 +117,9 @@ uint32_t
 hub_new_questions(const struct hub *h, const struct subscription *what)
 {
     uint32_t n = 0;
-    struct question *known;
 
-    for (size_t i = 0; i < what->n_where; i++) {
-        HASH_FIND(by_text, h->questions.by_text, what->where[i].source.p, what->where[i].source.n,
-                  known);
-        n += !known;
-    }
+    for (size_t i = 0; i < what->n_where; i++)
+        n += !question_find(&h->questions, &what->where[i]);
     return n;
 }
 

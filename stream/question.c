@@ -117,14 +117,21 @@ make_question(struct questions *q, struct text source)
 }
 
 struct question *
-question_hold(struct questions *q, const struct where_condition *condition)
+question_find(const struct questions *q, const struct where_condition *condition)
 {
-    struct text source = condition->source;
     struct question *question;
 
-    HASH_FIND(by_text, q->by_text, source.p, source.n, question);
+    HASH_FIND(by_text, q->by_text, condition->source.p, condition->source.n, question);
+    return question;
+}
+
+struct question *
+question_hold(struct questions *q, const struct where_condition *condition)
+{
+    struct question *question = question_find(q, condition);
+
     if (!question)
-        question = make_question(q, source);
+        question = make_question(q, condition->source);
     if (question)
         question->refs++;
     return question;
@@ -270,15 +277,16 @@ destroy_tree(struct question_node *node)
     }
 }
 
+/* The question's bit in a row of answers. */
 static void
-set_default(struct question_index *x, const struct question *question, bool yes)
+set_answer(uint64_t *row, const struct question *question, bool yes)
 {
     uint64_t bit = (uint64_t)1 << question->slot % WORD_BITS;
 
     if (yes)
-        x->defaults[question->slot / WORD_BITS] |= bit;
+        row[question->slot / WORD_BITS] |= bit;
     else
-        x->defaults[question->slot / WORD_BITS] &= ~bit;
+        row[question->slot / WORD_BITS] &= ~bit;
 }
 
 static void
@@ -325,7 +333,7 @@ question_index_apply(struct question_index *x)
         if (!add(x, question))
             return;
         TAILQ_REMOVE(&x->changes.added, question, in_added);
-        set_default(x, question, where_answer(&question->condition, TEXT_NONE));
+        set_answer(x->defaults, question, where_answer(&question->condition, TEXT_NONE));
     }
     x->applied = x->changes.last;
 }
@@ -467,14 +475,8 @@ answer_found(struct question_index *x, uint64_t *row)
     for (struct question_node *node = x->found; node; node = node->next_found) {
         if (!node->value.p)
             continue;
-        TAILQ_FOREACH (question, &node->questions, in_node) {
-            uint64_t bit = (uint64_t)1 << question->slot % WORD_BITS;
-
-            if (where_answer(&question->condition, node->value))
-                row[question->slot / WORD_BITS] |= bit;
-            else
-                row[question->slot / WORD_BITS] &= ~bit;
-        }
+        TAILQ_FOREACH (question, &node->questions, in_node)
+            set_answer(row, question, where_answer(&question->condition, node->value));
     }
 }
 

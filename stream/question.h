@@ -66,6 +66,9 @@ void questions_init(struct questions *q);
 /* Everything must have been released. Frees what was not handed over. */
 void questions_finish(struct questions *q);
 
+/* The question for this condition, borrowed. NULL = nobody asks it. */
+struct question *question_find(const struct questions *q, const struct where_condition *condition);
+
 /* The question for this condition, with one reference more. NULL = no memory. */
 struct question *question_hold(struct questions *q, const struct where_condition *condition);
 void question_release(struct questions *q, struct question *question);
