@@ -15,17 +15,12 @@ enum err
 wake_open(struct wake *w, const char *wal, struct errbuf *eb)
 {
     const char *slash = strrchr(wal, '/');
-    char *directory = mem_copy((struct text){wal, slash ? (size_t)(slash - wal) + 1 : 0});
 
     *w = (struct wake){.watch = {-1}, .wal = mem_copy(text_of(slash ? slash + 1 : wal))};
-    if (!directory || !w->wal) {
-        mem_free(directory);
-        wake_close(w);
+    if (!w->wal)
         return err_nomem(eb);
-    }
     watch_open(&w->watch);
-    watch_directory(&w->watch, directory, WATCH_WRITES);
-    mem_free(directory);
+    watch_beside(&w->watch, wal, WATCH_WRITES);
     return stop_install(eb);
 }
 

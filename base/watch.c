@@ -1,5 +1,6 @@
 #include "base/watch.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -26,6 +27,17 @@ watch_directory(struct watch *w, const char *directory, enum watch_kind kind)
 
     return w->fd < 0 ? -1
                      : inotify_add_watch(w->fd, directory, kind == WATCH_NAMES ? names : IN_MODIFY);
+}
+
+int
+watch_beside(struct watch *w, const char *path, enum watch_kind kind)
+{
+    const char *slash = strrchr(path, '/');
+    char directory[PATH_MAX];
+
+    snprintf(directory, sizeof directory, "%.*s", slash ? (int)(slash - path) + 1 : 1,
+             slash ? path : ".");
+    return watch_directory(w, directory, kind);
 }
 
 /* By way of /proc the watch is on the file itself, whatever its name is by now. */

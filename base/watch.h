@@ -26,6 +26,8 @@ void watch_close(struct watch *w);
 /* Each returns a number for watch_drop(), -1 = it is not watched. The same directory or file again
  * gives the same number. */
 int watch_directory(struct watch *w, const char *directory, enum watch_kind kind);
+/* The directory that this file is in, or would be. */
+int watch_beside(struct watch *w, const char *path, enum watch_kind kind);
 /* An open file, whatever its name is or becomes. */
 int watch_file(struct watch *w, int fd);
 void watch_drop(struct watch *w, int number); /* -1 is allowed */

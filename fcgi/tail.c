@@ -338,15 +338,13 @@ watch_wal(struct tail *t)
 {
     const char *path = store_wal_path(t->store);
     const char *slash = strrchr(path, '/');
-    char *directory = mem_copy((struct text){path, slash ? (size_t)(slash - path) + 1 : 0});
 
     t->wal_name = slash ? slash + 1 : path;
     watch_open(&t->watch);
-    if (!directory || watch_directory(&t->watch, directory, WATCH_WRITES) < 0)
+    if (watch_beside(&t->watch, path, WATCH_WRITES) < 0)
         log_line(LOG_WARN,
                  "%s: its directory cannot be watched (%s); changes are seen every %lld ms",
                  store_path(t->store), strerror(errno), (long long)t->limits.poll_ms);
-    mem_free(directory);
 }
 
 static void

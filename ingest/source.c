@@ -59,13 +59,8 @@ watch_target(struct source *s)
 static void
 watch_link(struct source *s)
 {
-    const char *slash = strrchr(s->path, '/');
-    char directory[PATH_MAX];
-
-    snprintf(directory, sizeof directory, "%.*s", slash ? (int)(slash - s->path) + 1 : 1,
-             slash ? s->path : ".");
     watch_open(&s->watch);
-    s->watched_link = watch_directory(&s->watch, directory, WATCH_NAMES);
+    s->watched_link = watch_beside(&s->watch, s->path, WATCH_NAMES);
 }
 
 void
